@@ -1,0 +1,1 @@
+"""nasx: neural architecture search with a predictor in the loop."""
