@@ -1,1 +1,50 @@
-"""nasx.strategies."""
+"""Search strategies: who proposes the next architecture. Importing this package is cheap."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nasx.search_spaces.errors import unknown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nasx.search_spaces.space import SearchSpace
+    from nasx.strategies.base import Direction, Strategy
+
+#: name -> (module, class, one line)
+STRATEGIES = {
+    "evolution": ("regularized_evolution", "RegularizedEvolution", "regularized evolution (Real et al., 2019)"),
+    "local-search": ("local_search", "LocalSearch", "hill climbing with restarts (White et al., 2021)"),
+    "random": ("random_search", "RandomSearch", "independent uniform samples"),
+    "tpe": ("optuna_sampler", "OptunaSampler", "Optuna's TPE; any other sampler as optuna:NAME"),
+}
+
+
+def available() -> list[tuple[str, str]]:
+    """Names and one-line descriptions of the strategies."""
+    return [(name, line) for name, (_, _, line) in STRATEGIES.items()]
+
+
+def make_strategy(
+    name: str, space: SearchSpace, *, rng: np.random.Generator, direction: Direction = "maximize", **options: Any
+) -> Strategy:
+    """Makes a strategy from its name.
+
+    Args:
+        name: One of :data:`STRATEGIES`, or ``optuna:NAME`` with the name of a sampler class of Optuna.
+        space: The search space.
+        rng: The only source of randomness.
+        direction: Whether larger or smaller values are better.
+        options: Keyword arguments of the strategy's class.
+
+    Raises:
+        UsageError: If there is no such strategy.
+    """
+    if name.startswith("optuna:"):
+        name, options = "tpe", {"sampler": name.removeprefix("optuna:"), **options}
+    if name not in STRATEGIES:
+        raise unknown("strategy", name, [*STRATEGIES, "optuna:SamplerName"])
+    module, cls, _ = STRATEGIES[name]
+    return getattr(import_module(f"nasx.strategies.{module}"), cls)(space, rng=rng, direction=direction, **options)

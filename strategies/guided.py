@@ -1,0 +1,175 @@
+"""Predictor-guided proposals: any strategy searches against a scoring function, its best unseen finds are proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasx.search_spaces.errors import NasxError
+from nasx.search_spaces.space import SearchSpace
+from nasx.strategies.base import Strategy
+
+Score = Callable[[Sequence[Hashable]], np.ndarray]
+
+_PATIENCE = 50
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to evaluate next.
+
+    Attributes:
+        architecture: The architecture.
+        key: Its canonical key; no two evaluated architectures share one.
+        predicted: What the scoring function said of it, in the objective's unit; NaN where nobody asked it.
+    """
+
+    architecture: Hashable
+    key: str
+    predicted: float = float("nan")
+
+
+def propose(
+    strategy: Strategy,
+    score: Score,
+    n: int,
+    *,
+    evaluated: Sequence[Hashable],
+    seen: Collection[str],
+    exploration: float = 0.1,
+    candidates: int | None = None,
+) -> tuple[list[Proposal], int]:
+    """Lets a fresh strategy search against a predictor and proposes the best architectures not evaluated yet.
+
+    1. The strategy starts from what is already evaluated (with its predicted scores) and looks at ``candidates``
+       architectures, asking the scoring function for their values in large batches.
+    2. The best-scored ones whose canonical key is new are proposed.
+    3. A share of ``exploration`` is drawn at random from the space instead: it keeps the predictor honest where it has
+       seen nothing.
+
+    Args:
+        strategy: A fresh strategy over the space.
+        score: Architectures -> ``(n,)`` predicted values.
+        n: How many proposals are wanted.
+        evaluated: Architectures with a known value.
+        seen: Canonical keys that must not be proposed again.
+        exploration: Share of random proposals, between 0 and 1.
+        candidates: How many architectures to score; ``strategy.inner_candidates`` by default.
+
+    Returns:
+        The proposals (fewer than ``n`` only where the space has no more) and the number of functional duplicates that
+        would have been among them.
+    """
+    scores = _search(strategy, score, evaluated, candidates or strategy.inner_candidates)
+    sign = 1.0 if strategy.direction == "maximize" else -1.0
+    ranked = sorted(scores, key=lambda architecture: -sign * scores[architecture])
+    explore = min(n, round(exploration * n))
+    taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated))
+    proposals = [Proposal(architecture, key, scores[architecture]) for key, architecture in taken.items()]
+    missing = n - len(proposals)
+    random, more = unseen(strategy.space, strategy.rng, missing, {*seen, *taken})
+    if random:
+        predicted = score([p.architecture for p in random])
+        proposals += [Proposal(p.architecture, p.key, float(v)) for p, v in zip(random, predicted, strict=True)]
+    return proposals, avoided + more
+
+
+def unseen(
+    space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str]
+) -> tuple[list[Proposal], int]:
+    """Samples ``n`` functionally different architectures whose canonical key is not in ``seen``.
+
+    Returns:
+        The proposals, and the number of duplicates drawn on the way. Fewer than ``n`` where a small space is used up.
+    """
+    fresh: dict[str, Hashable] = {}
+    avoided = 0
+    for _ in range(_PATIENCE):
+        wanted = n - len(fresh)
+        if wanted <= 0:
+            break
+        found, more = _first_unseen(space, space.samples(wanted, rng), wanted, {*seen, *fresh}, set())
+        fresh |= found
+        avoided += more
+    if len(fresh) < n and space.size is not None and space.size <= 100_000:
+        everything = [space.architecture(int(i)) for i in rng.permutation(space.size)]
+        fresh |= _first_unseen(space, everything, n - len(fresh), {*seen, *fresh}, set())[0]
+    return [Proposal(architecture, key) for key, architecture in fresh.items()], avoided
+
+
+def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[list[Proposal], int]:
+    """Asks a strategy until it has proposed ``n`` functionally new architectures.
+
+    A proposal that equals an evaluated one is not evaluated again: the strategy is told the value that is known.
+
+    Args:
+        strategy: The strategy; it is told the values of duplicates.
+        n: How many proposals are wanted.
+        known: Canonical key -> value (NaN where the evaluation failed) of everything evaluated.
+
+    Returns:
+        The proposals and the number of duplicates avoided.
+
+    Raises:
+        NasxError: If the space has no architecture left.
+    """
+    fresh: dict[str, Hashable] = {}
+    avoided = 0
+    for _ in range(_PATIENCE):
+        if len(fresh) == n:
+            break
+        for architecture in strategy.ask(n - len(fresh)):
+            key = strategy.space.canonical_key(architecture)
+            if key in known:
+                strategy.tell([architecture], [known[key]])
+            if key in known or key in fresh:
+                avoided += 1
+            else:
+                fresh[key] = architecture
+    proposals = [Proposal(architecture, key) for key, architecture in fresh.items()]
+    if len(proposals) < n:
+        random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh})
+        proposals, avoided = proposals + random, avoided + more
+    if not proposals:
+        raise NasxError(f"every architecture of the space '{strategy.space.name}' is evaluated; lower the budget")
+    return proposals, avoided
+
+
+def _search(strategy: Strategy, score: Score, evaluated: Sequence[Hashable], candidates: int) -> dict[Hashable, float]:
+    """Runs the strategy against the score until it has looked at enough different architectures."""
+    scores: dict[Hashable, float] = {}
+
+    def look_at(architectures: Sequence[Hashable]) -> list[float]:
+        new = [a for a in dict.fromkeys(architectures) if a not in scores]
+        if new:
+            scores.update(zip(new, map(float, score(new)), strict=True))
+        return [scores[a] for a in architectures]
+
+    if evaluated:
+        strategy.warm_start(list(evaluated), look_at(evaluated))
+    batches = -(-candidates // strategy.inner_batch)
+    for _ in range(batches):
+        architectures = strategy.ask(min(strategy.inner_batch, candidates))
+        strategy.tell(architectures, look_at(architectures))
+    return scores
+
+
+def _first_unseen(
+    space: SearchSpace, ranked: Sequence[Hashable], n: int, seen: set[str], ignore: set[Hashable]
+) -> tuple[dict[str, Hashable], int]:
+    """The first ``n`` architectures with a new canonical key, and how many twins of seen ones stood before them."""
+    taken: dict[str, Hashable] = {}
+    avoided = 0
+    for architecture in ranked:
+        if len(taken) >= n:
+            break
+        if architecture in ignore:
+            continue
+        key = space.canonical_key(architecture)
+        if key in seen or key in taken:
+            avoided += 1
+        else:
+            taken[key] = architecture
+    return taken, avoided
