@@ -1,1 +1,63 @@
-"""nasx: neural architecture search with a predictor in the loop."""
+"""nasx: neural architecture search with a predictor in the loop.
+
+>>> import nasx
+>>> space = nasx.get_search_space("nasbench201")
+>>> result = nasx.search(space, lambda cell: cell.count("nor_conv_3x3"), predictor=None, budget=50, seed=0)
+>>> result.evaluations
+50
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasx.benchmark import load_benchmark
+    from nasx.evaluation import evaluate
+    from nasx.predictors import load_predictor, make_predictor
+    from nasx.search_loop import search
+    from nasx.search_spaces import get_search_space
+    from nasx.search_spaces.choice_space import ChoiceSpace
+    from nasx.search_spaces.errors import NasxError, UsageError
+    from nasx.search_spaces.graph import Graph
+    from nasx.strategies import make_strategy
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ChoiceSpace": "nasx.search_spaces.choice_space",
+    "Graph": "nasx.search_spaces.graph",
+    "NasxError": "nasx.search_spaces.errors",
+    "UsageError": "nasx.search_spaces.errors",
+    "evaluate": "nasx.evaluation",
+    "get_search_space": "nasx.search_spaces",
+    "load_benchmark": "nasx.benchmark",
+    "load_predictor": "nasx.predictors",
+    "make_predictor": "nasx.predictors",
+    "make_strategy": "nasx.strategies",
+    "search": "nasx.search_loop",
+}
+
+__all__ = [
+    "ChoiceSpace",
+    "Graph",
+    "NasxError",
+    "UsageError",
+    "evaluate",
+    "get_search_space",
+    "load_benchmark",
+    "load_predictor",
+    "make_predictor",
+    "make_strategy",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the public names when they are first used, so that ``import nasx`` stays quick."""
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'nasx' has no attribute '{name}'; it has {', '.join(__all__)}")

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.space import SearchSpace
 
@@ -23,7 +22,7 @@ class Strategy(ABC):
     predictor's guess is the caller's business. That is why the same class searches alone and inside a predictor-guided
     search (:func:`nasx.strategies.guided.propose`).
 
-    Subclasses implement :meth:`ask` and, if they learn, :meth:`_learn`. They draw every random number from ``self.rng``.
+    Subclasses implement :meth:`ask` and, if they learn, :meth:`_learn`; every random number comes from ``self.rng``.
 
     Args:
         space: The search space.

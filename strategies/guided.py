@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from nasx.search_spaces.errors import NasxError
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Strategy
@@ -76,9 +75,7 @@ def propose(
     return proposals, avoided + more
 
 
-def unseen(
-    space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str]
-) -> tuple[list[Proposal], int]:
+def unseen(space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str]) -> tuple[list[Proposal], int]:
     """Samples ``n`` functionally different architectures whose canonical key is not in ``seen``.
 
     Returns:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Hashable
 
 import numpy as np
-
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy
 
@@ -17,7 +16,7 @@ class LocalSearch(Strategy):
 
     White, Nolen and Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021
     (https://arxiv.org/abs/2005.02960). This is their continuing variant in ask/tell form: the neighbours of the best
-    unexpanded architecture of the current climb are proposed in random order, and the first improvement moves the climb.
+    unexpanded architecture of the current climb are proposed in random order; the first improvement moves the climb.
 
     >>> import numpy as np
     >>> from nasx.search_spaces.nasbench201 import NASBench201
@@ -29,9 +28,7 @@ class LocalSearch(Strategy):
     6.0
     """
 
-    def __init__(
-        self, space: SearchSpace, *, rng: np.random.Generator, direction: Direction = "maximize"
-    ) -> None:
+    def __init__(self, space: SearchSpace, *, rng: np.random.Generator, direction: Direction = "maximize") -> None:
         super().__init__(space, rng=rng, direction=direction)
         self.fitness: dict[Hashable, float] = {}
         self.best_fitness = -math.inf

@@ -7,7 +7,6 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy
@@ -22,7 +21,7 @@ class OptunaSampler(Strategy):
     """Asks an Optuna sampler for the space's parameters (Akiba et al., KDD 2019, https://optuna.org).
 
     The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) costs 2-14 ms a proposal and grows with the
-    number of results, so that against a predictor it looks at hundreds of candidates where evolution looks at thousands.
+    number of results: against a predictor it looks at hundreds of candidates where evolution looks at thousands.
     Configurations that are no architecture (a NAS-Bench-101 matrix without a path) are told as failed and drawn again;
     after twenty of them in a row a random architecture takes their place.
 

@@ -1,0 +1,5 @@
+"""``python -m nasx`` is the command ``nasx``."""
+
+from nasx.cli import main
+
+main()

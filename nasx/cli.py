@@ -1,0 +1,220 @@
+"""The command line. Every heavy import happens inside a command, so that ``nasx --help`` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasx.search_spaces.errors import NasxError, UsageError
+
+app = typer.Typer(
+    name="nasx",
+    help="Neural architecture search with a predictor in the loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Ground truth: what is here, and how to bring your own.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+BenchmarkOption = Annotated[str, typer.Option(help="Name of a benchmark (nasx data list), or a .csv / .parquet table.")]
+DatasetOption = Annotated[str | None, typer.Option(help="Data set of the benchmark; its first one by default.")]
+TargetOption = Annotated[str | None, typer.Option(help="Metric to optimise or train on; the benchmark's by default.")]
+RankOption = Annotated[str | None, typer.Option(help="Metric to rank against; the target by default.")]
+SpaceOption = Annotated[str | None, typer.Option(help="Search space of a table given by its path.")]
+OutOption = Annotated[Path | None, typer.Option(help="Folder for everything written down.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of all randomness.", min=0)]
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    benchmark: BenchmarkOption = "nasbench201",
+    dataset: DatasetOption = None,
+    target: TargetOption = None,
+    rank_against: RankOption = None,
+    space: SpaceOption = None,
+    predictor: Annotated[str, typer.Option(help="Name of a predictor (nasx predictors), or none.")] = "nar-former-v2",
+    strategy: Annotated[str, typer.Option(help="Name of a strategy (nasx strategies).")] = "evolution",
+    budget: Annotated[int, typer.Option(help="Number of real evaluations.")] = 150,
+    initial: Annotated[int, typer.Option(help="Random evaluations before the first fit.")] = 20,
+    batch: Annotated[int, typer.Option(help="Evaluations between two fits.")] = 10,
+    exploration: Annotated[float, typer.Option(help="Share of each batch drawn at random.")] = 0.1,
+    seed: SeedOption = 0,
+    out: OutOption = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; a journal in --out by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Folder of a run to continue, with its own options.")] = None,
+    compare: Annotated[bool, typer.Option(help="Run the same search without a predictor beside it.")] = True,
+) -> None:
+    """Search a benchmark for its best architecture, guided by a predictor."""
+    from nasx import runs
+    from nasx.benchmark import load_benchmark
+    from nasx.console import screen, search_progress, show_search
+    from nasx.search_loop import check_search
+    from nasx.search_loop import search as run_search
+
+    options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
+    if resume is not None:
+        options = {**runs.read_options(resume), **_allowed_on_resume(context)}
+    truth = load_benchmark(
+        options["benchmark"],
+        dataset=options["dataset"],
+        space=options["space"],
+        target=options["target"],
+        rank_against=options["rank_against"],
+    )
+    guess = None if options["predictor"] == "none" else options["predictor"]
+    rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration")}
+    check_search(guess, options["strategy"], **rounds)
+    common = {"strategy": options["strategy"], "seed": options["seed"], **rounds}
+    name = f"{truth.name}-{options['strategy'].replace(':', '-')}-{options['predictor']}"
+    folder = resume or runs.create_run(out, name, options)
+    try:
+        with search_progress(f"{options['strategy']} with {guess or 'no predictor'}") as progress:
+            result = run_search(
+                truth.space,
+                truth,
+                predictor=guess,
+                **common,
+                storage=options["storage"] or folder / runs.JOURNAL,
+                study_name="nasx" if options["storage"] is None else folder.name,
+                resume=resume is not None,
+                progress=progress,
+            )
+        if guess and options["compare"]:
+            with search_progress(f"{options['strategy']} without predictor") as progress:
+                result.baseline = run_search(truth.space, truth, predictor=None, **common, progress=progress)
+        result.save(folder)
+    except KeyboardInterrupt:
+        raise NasxError(f"interrupted; nothing is lost, continue with: nasx search --resume {folder}") from None
+    show_search(result)
+    screen.print(f"everything is in {folder}", soft_wrap=True)
+
+
+def _allowed_on_resume(context: typer.Context) -> dict[str, Any]:
+    """The options that may be given beside ``--resume``: a larger budget. Everything else is the run's own."""
+    given = {name for name in context.params if _was_typed(context, name)} - {"resume", "budget"}
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        raise UsageError(
+            f"{flags} cannot be changed by --resume; the run keeps its own options (only --budget may grow)"
+        )
+    return {"budget": context.params["budget"]} if _was_typed(context, "budget") else {}
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+@app.command()
+def evaluate(
+    benchmark: BenchmarkOption = "nasbench201",
+    dataset: DatasetOption = None,
+    target: TargetOption = None,
+    rank_against: RankOption = None,
+    space: SpaceOption = None,
+    predictor: Annotated[
+        Optional[list[str]], typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
+    ] = None,
+    train_size: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
+    seed: SeedOption = 0,
+    jobs: Annotated[int, typer.Option(help="Repeats that run at once.")] = 1,
+    out: OutOption = None,
+) -> None:
+    """Measure how well a predictor ranks architectures it was not trained on."""
+    from nasx.benchmark import load_benchmark
+    from nasx.console import count_progress, screen, show_table
+    from nasx.evaluation import evaluate as run_evaluation
+
+    truth = load_benchmark(benchmark, dataset=dataset, space=space, target=target, rank_against=rank_against)
+    with count_progress("repeats") as progress:
+        report = run_evaluation(
+            predictor,
+            truth,
+            train_sizes=train_size,
+            repeats=repeats,
+            seed=seed,
+            n_jobs=jobs,
+            out=out,
+            progress=progress,
+        )
+    show_table(report.table(), f"{truth.name}: every repeat")
+    show_table(report.summary(), f"{truth.name}: mean and standard deviation over {repeats} repeats")
+    if out is not None:
+        screen.print(f"everything is in {out}", soft_wrap=True)
+
+
+@app.command()
+def spaces() -> None:
+    """List the search spaces."""
+    from nasx.console import show_names
+    from nasx.search_spaces import available
+
+    show_names(available())
+
+
+@app.command()
+def predictors() -> None:
+    """List the predictors."""
+    from nasx.console import show_names
+    from nasx.predictors import available
+
+    show_names(available())
+
+
+@app.command()
+def strategies() -> None:
+    """List the search strategies."""
+    from nasx.console import show_names
+    from nasx.strategies import available
+
+    show_names(available())
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the benchmarks: what is inside, where it comes from, and whether it is on this machine."""
+    from nasx.console import show_names
+    from nasx.tables import list_data
+
+    show_names([tuple(map(str, row.values())) for row in list_data()])
+
+
+@data.command("import")
+def data_import(
+    name: Annotated[str, typer.Argument(help="The name to use it by.")],
+    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")],
+    space: Annotated[str, typer.Option(help="The search space its architectures belong to.")],
+) -> None:
+    """Import a table of your own: an architecture column and any metric columns."""
+    from nasx.console import screen
+    from nasx.tables import import_table
+
+    screen.print(import_table(name, table, space))
+
+
+def main() -> None:
+    """Runs the command line; every error is one sentence on the error stream and an exit code."""
+    try:
+        app()
+    except NasxError as error:
+        _stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _stop("interrupted", 1)
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        _stop(f"{error.strerror or error}: {error.filename or 'the file system'}", 1)
+
+
+def _stop(sentence: str, code: int) -> None:
+    typer.echo(f"nasx: {sentence}", err=True)
+    sys.exit(code)

@@ -1,0 +1,89 @@
+"""The pictures of a run, drawn with matplotlib on no screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BLUE, _GREY, _GREEN = "#2b6cb0", "#a0aec0", "#2f855a"
+
+
+def _figure(width: float = 6.4, height: float = 4.2) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def draw_search(
+    path: Path,
+    curves: dict[str, np.ndarray],
+    *,
+    optimum: float | None,
+    metric: str,
+    title: str,
+) -> None:
+    """Draws best-so-far against the number of evaluations.
+
+    Args:
+        path: Where the picture goes.
+        curves: Label -> best value after each evaluation ``(budget,)``; the first one is drawn on top.
+        optimum: The best value there is, drawn as a dotted line, or None where nobody knows.
+        metric: Label of the vertical axis, with its unit.
+        title: The title.
+    """
+    figure, axes = _figure()
+    colours = [_BLUE, _GREY, "#d69e2e", "#805ad5"]
+    shown: list[float] = []
+    for place, (label, best) in reversed(list(enumerate(curves.items()))):
+        steps = np.arange(1, len(best) + 1)
+        axes.step(steps, best, where="post", color=colours[place % 4], linewidth=2 if place == 0 else 1.5, label=label)
+        # The first few random architectures may lie far off; the interesting part is where the curves part.
+        shown += [float(value) for value in best[min(10, len(best) - 1) :] if np.isfinite(value)]
+    if optimum is not None:
+        axes.axhline(optimum, color=_GREEN, linestyle=":", linewidth=1.5, label="optimum")
+        shown.append(optimum)
+    if shown and max(shown) > min(shown):
+        margin = 0.06 * (max(shown) - min(shown))
+        axes.set_ylim(min(shown) - margin, max(shown) + margin)
+    axes.set(xlabel="evaluations", ylabel=f"best {metric} so far", title=title)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles, labels, frameon=False, loc="center right")
+    figure.savefig(path)
+
+
+def draw_ranking(path: Path, ranking: pd.DataFrame, *, tau: float, metric: str, title: str) -> None:
+    """Draws predicted against true values, with Kendall's tau in the title.
+
+    Args:
+        path: Where the picture goes.
+        ranking: Columns ``predicted``, ``true`` and ``trained`` (whether the predictor was fitted on that row).
+        tau: Kendall's tau over the rows it was not fitted on.
+        metric: What both axes measure, with its unit.
+        title: What was ranked.
+    """
+    figure, axes = _figure(5.2, 5.0)
+    known = ranking.dropna(subset=["predicted", "true"])
+    unseen, trained = known[~known["trained"]], known[known["trained"]]
+    axes.scatter(
+        unseen["true"], unseen["predicted"], s=3, alpha=0.35, color=_BLUE, linewidths=0, rasterized=True,
+        label=f"not trained on ({len(unseen):,})",
+    )  # fmt: skip
+    axes.scatter(trained["true"], trained["predicted"], s=10, color="#dd6b20", label=f"evaluated ({len(trained):,})")
+    for set_limits, column in ((axes.set_xlim, "true"), (axes.set_ylim, "predicted")):
+        low, high = np.percentile(known[column], [2, 100]) if len(known) else (0.0, 1.0)
+        margin = 0.04 * (high - low) or 1.0
+        set_limits(low - margin, high + margin)
+    axes.set(xlabel=f"true {metric}", ylabel=f"predicted {metric}")
+    axes.set_title(f"{title}\nKendall's tau {tau:.3f}" if np.isfinite(tau) else title)
+    axes.legend(frameon=False, loc="upper left", markerscale=2)
+    figure.savefig(path)

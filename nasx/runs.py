@@ -1,0 +1,84 @@
+"""Run folders: everything needed to repeat or resume a run is in its ``config.json`` before the run begins."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nasx.search_spaces.errors import NasxError, UsageError
+
+CONFIG = "config.json"
+JOURNAL = "journal.log"
+_PACKAGES = ("nasx", "torch", "numpy", "scikit-learn", "optuna", "scipy", "pandas")
+
+
+def create_run(out: Path | None, name: str, options: dict[str, Any]) -> Path:
+    """Makes a run folder and writes its configuration.
+
+    Args:
+        out: The folder, or None for ``runs/<time>-<name>``.
+        name: What the run is about, for the default folder's name.
+        options: The command's options, JSON-able; a resumed run takes them from here.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: If the folder already holds a run.
+        NasxError: If it cannot be written.
+    """
+    folder = out or _free(Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
+    if (folder / CONFIG).exists():
+        raise UsageError(f"{folder} already holds a run; continue it with --resume {folder} or choose another --out")
+    config = {
+        "command": shlex.join(["nasx", *sys.argv[1:]]),
+        "options": options,
+        "seed": options.get("seed"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "machine": {"platform": platform.platform(), "processor": platform.machine()},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    except OSError as error:
+        raise NasxError(f"the run folder {folder} cannot be written: {error.strerror}; choose another --out") from error
+    return folder
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """The options a run was started with.
+
+    Raises:
+        UsageError: If the folder holds no readable run.
+    """
+    try:
+        return dict(json.loads((folder / CONFIG).read_text())["options"])
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} holds no run to resume (no {CONFIG}); type the folder of one") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder / CONFIG} cannot be read as a run's configuration: {error}") from error
+
+
+def _free(folder: Path) -> Path:
+    """The folder itself, or with a number behind it where two runs start within a second."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

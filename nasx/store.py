@@ -1,0 +1,209 @@
+"""Where evaluations live: every one is an Optuna trial, planned before it runs and durable as soon as it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.space import SearchSpace
+from nasx.strategies.base import Direction
+from nasx.strategies.guided import Proposal
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluated architecture.
+
+    Attributes:
+        round: The round it was proposed in; round 0 is the initial sample.
+        architecture: The architecture.
+        key: Its canonical key.
+        predicted: The predictor's score before the evaluation, in the objective's unit; NaN where there was none.
+        value: The true value; NaN where the evaluation failed.
+        duplicates_avoided: How many functional duplicates were passed over when its round was proposed.
+        error: Why the evaluation failed, else None.
+    """
+
+    round: int
+    architecture: Hashable
+    key: str
+    predicted: float
+    value: float
+    duplicates_avoided: int = 0
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the evaluation raised or returned no finite number."""
+        return math.isnan(self.value)
+
+
+def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
+    """Opens an Optuna storage.
+
+    Args:
+        url: None for memory, a path (``.log``) for a journal file, else any storage URL Optuna takes
+            (``postgresql://...``, ``sqlite:///...``, ``redis://...``).
+
+    Raises:
+        UsageError: If the URL is not understood or its driver is missing.
+        NasxError: If the storage cannot be opened.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if url is None:
+        return optuna.storages.InMemoryStorage()
+    try:
+        if "://" in str(url):
+            return optuna.storages.get_storage(str(url))
+        path = Path(url)
+        _drop_torn_line(path)
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"the storage '{url}' cannot be used: {_first_line(error)}") from error
+    except Exception as error:
+        raise NasxError(f"the storage '{url}' cannot be opened: {_first_line(error)}") from error
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cuts off the half-written last line that a killed process may have left in a journal."""
+    if not journal.exists():
+        return
+    data = journal.read_bytes()
+    if data and not data.endswith(b"\n"):
+        with journal.open("r+b") as file:
+            file.truncate(data.rfind(b"\n") + 1)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+class TrialStore:
+    """The evaluations of one search in an Optuna study.
+
+    A round is written down as waiting trials before any of it is evaluated. A process that dies therefore leaves behind
+    what it had planned and what it had finished, and the next one takes up exactly there.
+
+    Args:
+        space: The search space.
+        storage: An open Optuna storage.
+        study_name: The study's name within it.
+        direction: Whether larger or smaller values are better.
+        resume: Whether to continue the study if it exists already.
+
+    Raises:
+        UsageError: If the study exists already and is not to be resumed.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        storage: optuna.storages.BaseStorage,
+        *,
+        study_name: str = "nasx",
+        direction: Direction = "maximize",
+        resume: bool = False,
+    ) -> None:
+        import optuna
+
+        self.space = space
+        self._distributions = space.distributions()
+        # The sampler is never asked: every trial comes with its parameters.
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        try:
+            self.study = optuna.create_study(
+                study_name=study_name, storage=storage, sampler=sampler, direction=direction, load_if_exists=resume
+            )
+        except optuna.exceptions.DuplicatedStudyError as error:
+            raise UsageError(
+                f"the storage already holds a study '{study_name}'; continue it with --resume or choose another --out"
+            ) from error
+        self._rounds: dict[int, list[optuna.trial.FrozenTrial]] = {}
+        for trial in self.study.get_trials(deepcopy=False):
+            self._rounds.setdefault(trial.user_attrs["round"], []).append(trial)
+
+    def planned(self, round_index: int) -> int:
+        """How many evaluations of a round are written down."""
+        return len(self._rounds.get(round_index, []))
+
+    def plan(self, round_index: int, proposals: Sequence[Proposal], duplicates_avoided: int) -> None:
+        """Writes down the proposals of a round that are not written down yet."""
+        import optuna
+
+        known = {trial.user_attrs["key"] for trial in self._rounds.get(round_index, [])}
+        for proposal in proposals:
+            if proposal.key in known:
+                continue
+            self.study.add_trial(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState.WAITING,
+                    params=self.space.to_params(proposal.architecture),
+                    distributions=self._distributions,
+                    user_attrs={
+                        "round": round_index,
+                        "architecture": self.space.format(proposal.architecture),
+                        "key": proposal.key,
+                        "predicted": None if math.isnan(proposal.predicted) else proposal.predicted,
+                        "duplicates_avoided": duplicates_avoided,
+                    },
+                )
+            )
+        trials = self.study.get_trials(deepcopy=False)
+        self._rounds[round_index] = [trial for trial in trials if trial.user_attrs["round"] == round_index]
+
+    def open_trials(self, round_index: int) -> list[optuna.trial.FrozenTrial]:
+        """The trials of a round without a result: never started, or left running by a process that died."""
+        return [trial for trial in self._rounds.get(round_index, []) if not trial.state.is_finished()]
+
+    def start(self, trial: optuna.trial.FrozenTrial) -> None:
+        """Marks an open trial as running."""
+        import optuna
+
+        if trial.state == optuna.trial.TrialState.WAITING:
+            number = self.study.ask().number
+            if number != trial.number:
+                raise NasxError(f"trial {number} was taken by another process; give every run its own study")
+
+    def finish(self, trial: optuna.trial.FrozenTrial, value: float, error: str | None) -> None:
+        """Records the result of a running trial; NaN means failed."""
+        import optuna
+
+        if error is not None:
+            optuna.trial.Trial(self.study, trial._trial_id).set_user_attr("error", error)
+        if math.isnan(value):
+            self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        else:
+            self.study.tell(trial.number, value)
+
+    def evaluations(self, round_index: int) -> list[Evaluation]:
+        """The finished evaluations of a round in the order they were planned."""
+        import optuna
+
+        records = []
+        trials = self.study.get_trials(deepcopy=False)
+        for planned in self._rounds.get(round_index, []):
+            trial = trials[planned.number]
+            attributes = trial.user_attrs
+            complete = trial.state == optuna.trial.TrialState.COMPLETE
+            predicted = attributes["predicted"]
+            records.append(
+                Evaluation(
+                    round=round_index,
+                    architecture=self.space.parse(attributes["architecture"]),
+                    key=attributes["key"],
+                    predicted=math.nan if predicted is None else predicted,
+                    value=float(trial.value) if complete and trial.value is not None else math.nan,
+                    duplicates_avoided=attributes["duplicates_avoided"],
+                    error=attributes.get("error"),
+                )
+            )
+        return records
