@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,8 @@ class _Run:
         known: dict[str, float] = {}
         for index in range(self.budget):
             proposals, avoided = ask_unseen(strategy, 1, known)
+            if not proposals:
+                break  # the space has no architecture left
             self._round(index, lambda p=proposals, a=avoided: (p, a), size=1)  # type: ignore[misc]
             last = self.history[-1]
             known[last.key] = last.value
@@ -229,11 +232,13 @@ class _Run:
         if fitted is None:
             return unseen(self.space, self._rng(index), n, seen)
         self.report("proposing")
+        evaluated = [evaluation.architecture for evaluation in self.history if not evaluation.failed]
+        known = {*self.operations, *self.space.graphs(evaluated).vocabulary}
         return propose(
             self._strategy(index, inner=True),
-            lambda architectures: self._score(fitted, architectures),
+            lambda architectures: self._score(fitted, known, architectures),
             n,
-            evaluated=[evaluation.architecture for evaluation in self.history if not evaluation.failed],
+            evaluated=evaluated,
             seen=seen,
             exploration=exploration,
         )
@@ -248,11 +253,23 @@ class _Run:
         with self.watch("fit"):
             fresh = fresh_predictor(predictor, seed=seed, direction=self.direction)
             graphs = self.space.graphs([evaluation.architecture for evaluation in known])
+            graphs = graphs.recode(sorted({*self.operations, *graphs.vocabulary}))
             return fresh.fit(graphs, np.array([evaluation.value for evaluation in known]))
 
-    def _score(self, predictor: Predictor, architectures: Any) -> np.ndarray:
+    @cached_property
+    def operations(self) -> set[str]:
+        """The operations of 256 random architectures: a predictor learns a code for each, trained on it or not."""
+        return set(self.space.graphs(self.space.samples(256, self._rng(0, stream=2))).vocabulary)
+
+    def _score(self, predictor: Predictor, known: set[str], architectures: Sequence[Hashable]) -> np.ndarray:
+        """Predicted values `(n,)`; an architecture with an operation the predictor has no code for gets the worst."""
         with self.watch("score"):
-            return predictor.predict(self.space.graphs(architectures))
+            graphs = self.space.graphs(architectures)
+            alien = [code for code, operation in enumerate(graphs.vocabulary) if operation not in known]
+            readable = ~np.isin(graphs.operations, alien).any(axis=1)
+            scores = np.full(len(graphs), -math.inf if self.direction == "maximize" else math.inf)
+            scores[readable] = predictor.predict(graphs[readable])
+            return scores
 
     def _round(self, index: int, make: Callable[[], tuple[list[Proposal], int]], *, size: int) -> None:
         """Plans a round unless it is planned already, evaluates what is open, and appends it to the history."""

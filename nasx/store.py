@@ -152,7 +152,7 @@ class TrialStore:
                         "round": round_index,
                         "architecture": self.space.format(proposal.architecture),
                         "key": proposal.key,
-                        "predicted": None if math.isnan(proposal.predicted) else proposal.predicted,
+                        "predicted": proposal.predicted if math.isfinite(proposal.predicted) else None,
                         "duplicates_avoided": duplicates_avoided,
                     },
                 )

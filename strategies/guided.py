@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nasx.search_spaces.errors import NasxError
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Strategy
 
@@ -107,10 +106,7 @@ def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[lis
         known: Canonical key -> value (NaN where the evaluation failed) of everything evaluated.
 
     Returns:
-        The proposals and the number of duplicates avoided.
-
-    Raises:
-        NasxError: If the space has no architecture left.
+        The proposals (fewer than ``n`` only where the space has no more) and the number of duplicates avoided.
     """
     fresh: dict[str, Hashable] = {}
     avoided = 0
@@ -129,8 +125,6 @@ def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[lis
     if len(proposals) < n:
         random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh})
         proposals, avoided = proposals + random, avoided + more
-    if not proposals:
-        raise NasxError(f"every architecture of the space '{strategy.space.name}' is evaluated; lower the budget")
     return proposals, avoided
 
 
