@@ -1,0 +1,195 @@
+"""Ground truth: what an architecture really achieves, and how often somebody has asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nasx.metrics import Direction
+from nasx.search_spaces.batch import GraphBatch
+from nasx.search_spaces.errors import UsageError, unknown
+from nasx.table_file import Metric, metric_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nasx.search_spaces.space import SearchSpace
+    from nasx.tabular import TabularBenchmark
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+class QueryCount(NamedTuple):
+    """How often a metric was asked for: all ``queries``, and the distinct ``architectures`` among them."""
+
+    queries: int
+    architectures: int
+
+
+class Benchmark(ABC):
+    """The contract of ground truth over a search space. Rows are its architectures, numbered from 0.
+
+    Called like a function, ``benchmark(architecture)``, it answers with the target metric: a benchmark serves
+    wherever a plain function ``architecture -> float`` does.
+
+    Attributes:
+        name: Name of the benchmark.
+        dataset: The data set everything was measured on, if it is one.
+        space: The search space.
+        metrics: Metric name -> :class:`~nasx.table_file.Metric` (unit and direction).
+    """
+
+    name: str
+    dataset: str | None
+    space: SearchSpace
+    metrics: Mapping[str, Metric]
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """The metric to optimise and to train on."""
+
+    @property
+    @abstractmethod
+    def rank_against(self) -> str:
+        """The metric to judge a ranking by; the target unless chosen otherwise."""
+
+    @property
+    def direction(self) -> Direction:
+        """Which end of the target is good."""
+        return self.direction_of(self.target)
+
+    def direction_of(self, metric: str) -> Direction:
+        """Which end of a metric is good.
+
+        Raises:
+            UsageError: There is no such metric, or nobody said.
+        """
+        direction = metric_of(self.metrics, metric).direction
+        if direction is None:
+            raise UsageError(
+                f"whether a high or a low '{metric}' is better is not clear from its name; "
+                f"say it with directions={{'{metric}': 'maximize'}} (or 'minimize')"
+            )
+        return direction
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    @abstractmethod
+    def query(self, architecture: Hashable, metric: str | None = None) -> float:
+        """The measured value of one architecture (an object of the space, or its text); counted.
+
+        Raises:
+            NasxError: It was not measured.
+            UsageError: It is not an architecture of the space, or there is no such metric.
+        """
+
+    @abstractmethod
+    def values(self, architectures: Sequence[Any] | None = None, metric: str | None = None) -> Floats:
+        """The measured values of many architectures, (n,) float64, NaN where there is none; counted.
+
+        Without architectures: of all rows, as a report needs them; this is not counted.
+        """
+
+    @abstractmethod
+    def rows(self, architectures: Sequence[Any]) -> Rows:
+        """The row of each architecture, (n,) int64; -1 where it is not in the benchmark."""
+
+    @abstractmethod
+    def architectures(self, rows: ArrayLike | None = None) -> list[Any]:
+        """The architectures of these rows, or of all."""
+
+    @abstractmethod
+    def graphs(self, rows: ArrayLike | None = None) -> GraphBatch:
+        """The operation graphs of these rows, or of all."""
+
+    @abstractmethod
+    def query_counts(self) -> dict[str, QueryCount]:
+        """How often each metric was asked for."""
+
+    def __call__(self, architecture: Hashable) -> float:
+        """The target metric of one architecture; see :meth:`query`."""
+        return self.query(architecture)
+
+    def formatted(self, rows: ArrayLike | None = None) -> list[str]:
+        """The text forms of the architectures of these rows, or of all."""
+        return [self.space.format(architecture) for architecture in self.architectures(rows)]
+
+    def optimum(self, metric: str | None = None) -> tuple[Any, float]:
+        """The best architecture and its value; the first row among equals."""
+        metric = self.target if metric is None else metric
+        values = self.values(metric=metric)
+        row = int(np.nanargmax(values) if self.direction_of(metric) == "maximize" else np.nanargmin(values))
+        return self.architectures([row])[0], float(values[row])
+
+    def rank(self, value: float, metric: str | None = None) -> int:
+        """The place a value takes among all measured ones: 1 is best, equal values share the better place."""
+        metric = self.target if metric is None else metric
+        values = self.values(metric=metric)
+        better = values > value if self.direction_of(metric) == "maximize" else values < value
+        return 1 + int(better.sum())
+
+    def table(self) -> pd.DataFrame:
+        """All rows as a DataFrame: ``architecture`` (text) and one column a metric."""
+        import pandas as pd
+
+        return pd.DataFrame({"architecture": self.formatted(), **{m: self.values(metric=m) for m in self.metrics}})
+
+
+def load_benchmark(
+    name: str | Path,
+    *,
+    dataset: str | None = None,
+    space: SearchSpace | str | None = None,
+    target: str | None = None,
+    rank_against: str | None = None,
+    directions: Mapping[str, str] | None = None,
+) -> TabularBenchmark:
+    """Opens ground truth by name or path.
+
+    Args:
+        name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported table, or the path of a
+            ``.csv`` or ``.parquet`` table.
+        dataset: The data set, where the benchmark has several.
+        space: The search space of a table given by its path (name or object), or of one imported from a space of
+            your own.
+        target: The metric to optimise and to train on.
+        rank_against: The metric to judge a ranking by; the target by default.
+        directions: Metric name -> ``"maximize"`` or ``"minimize"``, for tables whose column names do not tell.
+
+    Raises:
+        UsageError: Unknown benchmark, data set, space or metric; or a table that does not fit its space.
+        NasxError: A package or file that is missing or damaged.
+
+    >>> bench = load_benchmark("nasbench-graph", dataset="cora")
+    >>> bench.target, bench.metrics["latency"].direction, len(bench)
+    ('validation_accuracy', 'minimize', 26206)
+    """
+    from nasx import embedded, tables
+    from nasx.tabular import TabularBenchmark
+
+    text = str(name)
+    if text in embedded.NAMES:
+        table = embedded.load(text, dataset)
+        if space is not None and (space if isinstance(space, str) else space.name) != table.space.name:
+            raise UsageError(f"'{text}' belongs to the space '{table.space.name}'; leave space= (--space) out")
+    else:
+        if Path(text).suffix.lower() in tables.SUFFIXES:
+            table = tables.read_table(text, space)
+        elif text in tables.imported():
+            table = tables.open_table(text, space)
+        else:
+            raise unknown("benchmark", text, [*embedded.NAMES, *tables.imported(), "or the path of a .csv or .parquet"])
+        if dataset is not None:
+            raise UsageError(f"'{text}' has no data sets to choose from; its columns are: {', '.join(table.metrics)}")
+    if directions:
+        table = table.with_directions(directions)
+    return TabularBenchmark(table, target=target, rank_against=rank_against)

@@ -1,0 +1,160 @@
+"""The outcome of an evaluation: one row a repeat, from which every other number can be recomputed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasx.search_spaces.errors import NasxError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE, SUMMARY, CONFIG = "evaluation.csv", "summary.csv", "config.json"
+
+_KEY = ("predictor", "train_size", "repeat")
+_SETTING = ("predictor", "train_size")
+_NOT_MEASURED = {*_KEY, "seed", "predictor_seed", "test_rows"}
+_MAY_GROW = {"train_sizes", "repeats", "predictors", "versions"}
+
+
+class EvaluationReport:
+    """What :func:`nasx.evaluate` measured.
+
+    Args:
+        config: The settings, JSON-able.
+
+    >>> report = EvaluationReport({"seed": 0})
+    >>> for repeat, tau in enumerate([0.8, 0.9]):
+    ...     report.add({"predictor": "trees", "train_size": 78, "repeat": repeat, "test_rows": 100, "kendall_tau": tau})
+    >>> report.summary().round(4).to_dict("records")
+    [{'predictor': 'trees', 'train_size': 78, 'repeats': 2, 'test_rows': 100, 'kendall_tau_mean': 0.85, \
+'kendall_tau_std': 0.0707}]
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        # Through JSON and back, so that settings compare equal to those read from a file.
+        self.config: dict[str, Any] = json.loads(json.dumps(dict(config), default=repr))
+        self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    @classmethod
+    def resume(cls, folder: Path, config: Mapping[str, Any]) -> EvaluationReport:
+        """The report that a folder holds, or an empty one where it holds none.
+
+        More repeats, training sizes or predictors than before are welcome; everything else must be the same.
+
+        Raises:
+            UsageError: The folder holds an evaluation with other settings.
+            NasxError: Its files are damaged.
+        """
+        import pandas as pd
+
+        report = cls(config)
+        if not (folder / CONFIG).exists():
+            if (folder / TABLE).exists():
+                raise UsageError(f"{folder} holds {TABLE} but no {CONFIG}; choose another folder")
+            return report
+        try:
+            before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            other = _difference(report.config, before)
+            rows = []
+            if (folder / TABLE).exists():
+                rows = pd.read_csv(folder / TABLE, float_precision="round_trip").to_dict("records")
+            for row in rows:
+                report.add({str(name): value for name, value in row.items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NasxError(f"the evaluation in {folder} is damaged ({error}); choose another folder") from error
+        if other:
+            raise UsageError(f"{folder} holds an evaluation with other settings ({other}); choose another folder")
+        # What was finished before stays on record.
+        report.config["train_sizes"] = list(dict.fromkeys([*before["train_sizes"], *report.config["train_sizes"]]))
+        report.config["predictors"] = {**before["predictors"], **report.config["predictors"]}
+        report.config["repeats"] = max(before["repeats"], report.config["repeats"])
+        return report
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Adds the row of one repeat."""
+        self._rows[row["predictor"], int(row["train_size"]), int(row["repeat"])] = dict(row)
+
+    def __contains__(self, key: tuple[str, int, int]) -> bool:
+        """Whether (predictor, train_size, repeat) is finished."""
+        return key in self._rows
+
+    def __len__(self) -> int:
+        """Number of repeats finished."""
+        return len(self._rows)
+
+    def table(self) -> pd.DataFrame:
+        """One row a repeat: predictor, train_size, repeat, seeds, test_rows, all ranking metrics, seconds."""
+        import pandas as pd
+
+        order = list(dict.fromkeys(key[0] for key in self._rows))
+        keys = sorted(self._rows, key=lambda key: (order.index(key[0]), *key[1:]))
+        return pd.DataFrame([self._rows[key] for key in keys])
+
+    def summary(self) -> pd.DataFrame:
+        """One row a setting: mean and sample standard deviation over the repeats of everything measured.
+
+        A metric that is undefined (NaN) in one repeat has no mean; with one repeat there is no deviation.
+        """
+        import pandas as pd
+
+        frame = self.table()
+        if frame.empty:
+            return frame
+        rows = []
+        for setting, group in frame.groupby(list(_SETTING), sort=False):
+            row = dict(zip(_SETTING, setting, strict=True))
+            row |= {"repeats": len(group), "test_rows": int(group["test_rows"].min())}
+            for name in (name for name in frame.columns if name not in _NOT_MEASURED):
+                row[f"{name}_mean"] = group[name].mean(skipna=False)
+                row[f"{name}_std"] = group[name].std(skipna=False)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes ``evaluation.csv``, ``summary.csv`` and ``config.json``, each as a whole or not at all.
+
+        Raises:
+            NasxError: The folder cannot be written.
+        """
+        folder = Path(folder)
+        texts = {CONFIG: json.dumps({**self.config, "versions": _versions()}, indent=2) + "\n"}
+        if self._rows:
+            texts |= {TABLE: self.table().to_csv(index=False), SUMMARY: self.summary().to_csv(index=False)}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in texts.items():
+                temporary = folder / f".{name}.tmp"
+                temporary.write_text(text, encoding="utf-8")
+                os.replace(temporary, folder / name)
+        except OSError as error:
+            raise NasxError(f"the evaluation could not be written to {folder} ({error.strerror or error})") from error
+        return folder
+
+    def __repr__(self) -> str:
+        return f"<EvaluationReport of {len(self)} repeats: {self.config.get('benchmark', '')}>"
+
+
+def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """The settings in which two configurations disagree, as ``name before -> now``."""
+    changed = [name for name in now if name not in _MAY_GROW and before.get(name) != now[name]]
+    texts = [f"{name} {before.get(name)} instead of {now[name]}" for name in changed]
+    known = before["predictors"]
+    texts += [f"predictor '{label}'" for label, what in now["predictors"].items() if known.get(label, what) != what]
+    return ", ".join(texts)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("nasx", "numpy", "scipy", "scikit-learn", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

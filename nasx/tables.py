@@ -1,0 +1,232 @@
+"""Tables of the user's own: read, checked against the search space, and kept under a name.
+
+A table is a CSV or Parquet file with a column ``architecture`` (the official string of the space) and any columns of
+numbers. A table of NAS-Bench-101 may instead have ``adjacency`` and ``operations`` (rows of the matrix joined by ``/``,
+operations joined by ``,``), or ``module_hash``. An empty cell is a missing measurement; everything else that is not a
+number is an error that names its column and row. Rows are counted from 1, without the header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasx import embedded
+from nasx.cell_columns import ARCHITECTURE_COLUMNS, architectures_of
+from nasx.search_spaces import SPACES, get_search_space
+from nasx.search_spaces.cache import cache_dir
+from nasx.search_spaces.errors import NasxError, UsageError, unknown
+from nasx.search_spaces.space import SearchSpace
+from nasx.table_file import Table, infer_metric, read_description, read_stored, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".csv", ".parquet")
+
+_NO_METRICS = ARCHITECTURE_COLUMNS | {"index", "Unnamed: 0", "__index_level_0__"}
+
+
+def read_table(
+    path: str | Path,
+    space: SearchSpace | str | None,
+    *,
+    name: str | None = None,
+    directions: Mapping[str, str] | None = None,
+) -> Table:
+    """Reads and checks a table; its rows keep their order.
+
+    Args:
+        path: A ``.csv`` or ``.parquet`` file.
+        space: The search space its architectures belong to, as object or name.
+        name: What to call it; by default the name of the file.
+        directions: Metric name -> ``"maximize"`` or ``"minimize"``, where the column's name does not tell.
+
+    Raises:
+        UsageError: The file does not exist, or its contents are wrong: the sentence says what, and in which row.
+        NasxError: The file cannot be read as what its ending says.
+    """
+    path = Path(path)
+    if space is None:
+        raise UsageError(f"say which search space the table belongs to, with space= (--space): {', '.join(SPACES)}")
+    space = get_search_space(space) if isinstance(space, str) else space
+    frame = _read_frame(path)
+    if frame.empty:
+        raise UsageError(f"{path} has no rows")
+    architectures = architectures_of(frame, space, path.name)
+    columns = {str(c): _numbers(frame[c], str(c), path.name) for c in frame.columns if str(c) not in _NO_METRICS}
+    if not columns:
+        raise UsageError(f"{path} has no metric columns; next to the architecture it needs at least one of numbers")
+    table = Table(
+        name=name or path.stem,
+        space=space,
+        architectures=architectures,
+        columns=columns,
+        metrics={metric: infer_metric(metric, values) for metric, values in columns.items()},
+        licence="your own",
+        source=path.name,
+    )
+    return table.with_directions(directions or {})
+
+
+def import_table(
+    name: str,
+    path: str | Path,
+    space: SearchSpace | str,
+    *,
+    directions: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Table:
+    """Reads and checks a table and keeps it in the cache folder, so that ``load_benchmark(name)`` opens it.
+
+    Args:
+        name: Letters, digits, ``.``, ``_`` and ``-``.
+        path: A ``.csv`` or ``.parquet`` file.
+        space: The search space its architectures belong to.
+        directions: As for :func:`read_table`.
+        replace: Whether a table of that name may be replaced.
+
+    Returns:
+        The table; printed, it says what was imported and what is missing.
+
+    Raises:
+        UsageError: The name is taken or not possible, or the table is wrong.
+        NasxError: The table cannot be read or stored.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.lower().endswith(SUFFIXES):
+        raise UsageError(
+            f"'{name}' cannot be the name of a table; use letters, digits, '.', '_' and '-', no file ending"
+        )
+    if name in embedded.NAMES:
+        raise UsageError(f"'{name}' is the name of an embedded benchmark; choose another, such as '{name}-mine'")
+    if name in imported() and not replace:
+        raise UsageError(f"a table '{name}' exists; choose another name, or replace it with replace=True (--replace)")
+    table = changed(read_table(path, space, directions=directions), name=name)
+    write_table(_folder() / f"{name}.parquet", table)
+    return table
+
+
+def imported() -> dict[str, Path]:
+    """Name -> file of every imported table."""
+    return {path.stem: path for path in sorted(_folder().glob("*.parquet")) if not path.name.startswith(".")}
+
+
+def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
+    """Opens an imported table.
+
+    Args:
+        name: The name it was imported under.
+        space: The search space, needed only for a space of the user's own.
+
+    Raises:
+        UsageError: There is no such table, or its space is not known by name.
+        NasxError: The stored file is damaged, or belongs to another space.
+    """
+    known = imported()
+    if name not in known:
+        raise unknown("imported table", name, known)
+    if space is None:
+        space = str(read_description(known[name])["space"])
+        if space not in SPACES:
+            raise UsageError(
+                f"the table '{name}' belongs to the space '{space}', which is your own; give it with space="
+            )
+    return read_stored(known[name], get_search_space(space) if isinstance(space, str) else space)
+
+
+def list_data() -> list[dict[str, Any]]:
+    """All benchmarks, embedded and imported: name, contents, rows, size, licence, source, and whether it is here."""
+    listed = []
+    for package in embedded.PACKAGES.values():
+        paths = [package.path(dataset) for dataset in package.files]
+        size = sum(path.stat().st_size for path in paths if path)
+        listed.append(
+            {
+                "name": package.name,
+                "contents": package.contents,
+                "rows": package.rows,
+                "size": _size(size) if size else "",
+                "licence": package.licence,
+                "source": package.source,
+                "present": "present" if all(paths) else f"absent: {package.install}",
+            }
+        )
+    for name, path in imported().items():
+        entry: dict[str, Any] = {"name": name, "contents": "", "rows": 0, "size": _size(path.stat().st_size)}
+        try:
+            description = read_description(path)
+            metrics = ", ".join(metric["name"] for metric in description["metrics"])
+            entry |= {"contents": f"{description['space']}: {metrics}", "rows": description["rows"]}
+            entry |= {"licence": description["licence"], "source": description["source"], "present": "present"}
+        except NasxError:
+            entry |= {"licence": "", "source": "", "present": "damaged: import it again"}
+        listed.append(entry)
+    return listed
+
+
+def _folder() -> Path:
+    return cache_dir() / "tables"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"a table is a {' or a '.join(SUFFIXES)} file, not '{path.name}'")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        if suffix == ".csv":
+            return pd.read_csv(path, dtype=dict.fromkeys(ARCHITECTURE_COLUMNS, "str"), low_memory=False)
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pandas(ignore_metadata=True)
+    except Exception as error:  # readers fail in many ways on a truncated or foreign file
+        detail = str(error).strip().split("\n")[0]
+        raise NasxError(
+            f"{path} cannot be read as a {suffix} table; it may be cut short or of another kind ({detail})"
+        ) from error
+
+
+def _numbers(column: pd.Series, name: str, file: str) -> NDArray[Any]:
+    """A column as float32 (where it is stored so) or float64; NaN where it is empty."""
+    import pandas as pd
+
+    kind = column.dtype
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind) and kind.kind != "c":
+        values = column.to_numpy(dtype=np.float32 if kind == np.float32 else np.float64, na_value=np.nan)
+    else:
+        plain = column.astype(object)
+        parsed = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = [row for row, value in enumerate(plain) if not pd.isna(value) and not _is_number(value, parsed[row])]
+        if wrong:
+            row = wrong[0]
+            raise UsageError(
+                f"column '{name}', row {row + 1} of {file}: '{plain.iloc[row]}' is not a number; "
+                "leave it empty where there is no measurement, or leave the column out"
+            )
+        values = parsed
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise UsageError(
+            f"column '{name}', row {infinite[0] + 1} of {file}: the value is infinite; "
+            "leave it empty where there is no measurement"
+        )
+    if np.isnan(values).all():
+        raise UsageError(f"column '{name}' of {file} holds no number at all; leave it out")
+    return np.asarray(values)
+
+
+def _is_number(value: object, parsed: float) -> bool:
+    return not np.isnan(parsed) and not isinstance(value, bool | np.bool_)
