@@ -1,1 +1,119 @@
-"""nasx.predictors."""
+"""Predictors: estimators that guess the value of a network from its graph.
+
+>>> [name for name, _ in available()]
+['nar-former-v2', 'nar-former-v2-paper', 'trees', 'gaussian-process']
+>>> make_predictor("trees", trees=50)
+TreeEnsemble(trees=50, max_features=0.33, min_samples_leaf=1, seed=0, direction='maximize')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasx.search_spaces.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from nasx.predictors.base import Predictor
+
+__all__ = ["PREDICTORS", "Entry", "available", "load_predictor", "make_predictor", "registered_classes"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered predictor."""
+
+    target: str
+    """Where its class is: "module:Class"."""
+    line: str
+    """What it is, in one line."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor parameters that the name stands for."""
+
+
+PREDICTORS: dict[str, Entry] = {
+    "nar-former-v2": Entry(
+        "nasx.predictors.nar_former_v2_predictor:NARFormerV2",
+        "graph transformer with a ranking loss, quick on a CPU (Yi et al., NeurIPS 2023, improved)",
+    ),
+    "nar-former-v2-paper": Entry(
+        "nasx.predictors.nar_former_v2_predictor:NARFormerV2",
+        "the same exactly as published: 8.6 million parameters, hours on a CPU",
+        {"preset": "paper"},
+    ),
+    "trees": Entry("nasx.predictors.baselines:TreeEnsemble", "extremely randomised trees over path and count features"),
+    "gaussian-process": Entry(
+        "nasx.predictors.baselines:GaussianProcess", "Gaussian process over path and count features"
+    ),
+}
+"""Every predictor by name; add an `Entry` of your own to make it known to searches and the command line."""
+
+ALIASES = {"random-forest": "trees"}
+
+
+def available() -> list[tuple[str, str]]:
+    """Every predictor: its name and what it is in one line."""
+    return [(name, entry.line) for name, entry in PREDICTORS.items()]
+
+
+def make_predictor(name: str, **params: Any) -> Predictor:
+    """Makes an unfitted predictor.
+
+    Args:
+        name: A registered name; "name:preset" chooses one of its presets.
+        **params: Constructor parameters, for example `seed=1`.
+
+    Raises:
+        UsageError: If there is no such predictor, or it has no such parameter.
+    """
+    base, _, preset = name.partition(":")
+    base = ALIASES.get(base, base)
+    if base not in PREDICTORS:
+        raise unknown("predictor", base, PREDICTORS)
+    entry = PREDICTORS[base]
+    kind = _class_of(entry)
+    if preset:
+        if "preset" not in kind._parameter_names():
+            raise UsageError(f"predictor '{base}' has no presets; write '{base}' alone")
+        params = {"preset": preset, **params}
+    params = {**entry.params, **params}
+    for param in params:
+        if param not in kind._parameter_names():
+            raise unknown(f"parameter of predictor '{base}'", param, kind._parameter_names())
+    return kind(**params)
+
+
+def load_predictor(folder: str | Path) -> Predictor:
+    """Reads a predictor that was saved into a folder.
+
+    Raises:
+        NasxError: If the folder holds none, or one that is damaged or newer than this nasx.
+    """
+    from nasx.predictors.base import Predictor
+
+    return Predictor.load(folder)
+
+
+def registered_classes() -> list[type[Predictor]]:
+    """The classes of all registered predictors."""
+    return list(dict.fromkeys(_class_of(entry) for entry in PREDICTORS.values()))
+
+
+def _class_of(entry: Entry) -> type[Predictor]:
+    module, _, name = entry.target.partition(":")
+    return getattr(import_module(module), name)  # type: ignore[no-any-return]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the contract and the predictors' classes only when they are asked for."""
+    if name == "Predictor":
+        from nasx.predictors.base import Predictor
+
+        return Predictor
+    for entry in PREDICTORS.values():
+        if entry.target.endswith(f":{name}"):
+            return _class_of(entry)
+    raise AttributeError(f"module 'nasx.predictors' has no attribute '{name}'")

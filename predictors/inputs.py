@@ -1,0 +1,49 @@
+"""What a torch predictor reads: a batch of graphs as padded tensors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from nasx.search_spaces.batch import GraphBatch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Inputs(NamedTuple):
+    """Graphs as tensors with leading dimensions `(...)`: `(B)` at rest, `(E or 1, B)` on the way into a network.
+
+    >>> graphs = Inputs(torch.zeros(5, 4, dtype=torch.long), torch.zeros(5, 4, 4), torch.ones(5, 4))
+    >>> graphs.rows(torch.tensor([[0, 1], [3, 3], [4, 0]])).codes.shape
+    torch.Size([3, 2, 4])
+    """
+
+    codes: Tensor
+    """Operation codes `(..., N)`, 0 where padded."""
+    adjacency: Tensor
+    """Directed adjacency `(..., N, N)`, 0.0 or 1.0."""
+    mask: Tensor
+    """1.0 where there is a node `(..., N)`."""
+    summary: Tensor | None = None
+    """Features of the whole graph `(..., F)`."""
+
+    def rows(self, index: Tensor) -> Inputs:
+        """Picks graphs along the first dimension; an index `(E, b)` gives each member its own batch."""
+        return Inputs(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+
+    def joined(self, other: Inputs) -> Inputs:
+        """Appends other graphs along the second dimension."""
+        pairs = zip(self, other, strict=True)
+        return Inputs(*(None if a is None or b is None else torch.cat([a, b], dim=1) for a, b in pairs))  # type: ignore[arg-type]
+
+
+def encode(graphs: GraphBatch, device: torch.device, summary: NDArray[np.floating] | None = None) -> Inputs:
+    """Puts graphs, already recoded to the predictor's vocabulary, onto a device, padded to the largest of them."""
+    count = int(graphs.num_nodes.max())
+    return Inputs(
+        torch.from_numpy(np.maximum(graphs.operations[:, :count], 0).astype(np.int64)).to(device),
+        torch.from_numpy(graphs.adjacency[:, :count, :count].astype(np.float32)).to(device),
+        torch.from_numpy(graphs.mask[:, :count].astype(np.float32)).to(device),
+        None if summary is None else torch.from_numpy(np.asarray(summary, dtype=np.float32)).to(device),
+    )

@@ -1,0 +1,109 @@
+"""Layers with a leading member dimension: an ensemble of E networks computed as one.
+
+Every tensor is `(E, ..., d)` and every parameter has one slice a member, so that E small networks cost a few large
+matrix products instead of E times as many small ones. Members never mix; E = 1 is an ordinary network.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Linear(nn.Module):
+    """`y_e = x_e W_e + b_e` for each member e.
+
+    Weights start uniform in +-1/sqrt(in_features), biases in +-`bias_bound` (default the same): the initialisation
+    of torch, PyTorch Geometric and the released NAR-Former V2.
+
+    >>> Linear(3, 4, 2)(torch.zeros(3, 5, 7, 4)).shape
+    torch.Size([3, 5, 7, 2])
+    """
+
+    def __init__(
+        self, members: int, in_features: int, out_features: int, bias: bool = True, bias_bound: float | None = None
+    ) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.empty(members, in_features, out_features).uniform_(-bound, bound))
+        bias_bound = bound if bias_bound is None else bias_bound
+        self.bias = (
+            nn.Parameter(torch.empty(members, 1, out_features).uniform_(-bias_bound, bias_bound)) if bias else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(E, ..., in_features)` to `(E, ..., out_features)`."""
+        flat = x.flatten(1, -2)
+        y = torch.bmm(flat, self.weight) if self.bias is None else torch.baddbmm(self.bias, flat, self.weight)
+        return y.unflatten(1, x.shape[1:-1])
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over the last dimension with one gain and bias vector a member.
+
+    >>> LayerNorm(3, 4)(torch.zeros(3, 5, 4)).shape
+    torch.Size([3, 5, 4])
+    """
+
+    def __init__(self, members: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(members, features))
+        self.bias = nn.Parameter(torch.zeros(members, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises `(E, ..., features)`."""
+        if len(self.weight) == 1:
+            return F.layer_norm(x, x.shape[-1:], self.weight[0], self.bias[0])
+        shape = (len(self.weight),) + (1,) * (x.dim() - 2) + (-1,)
+        return torch.addcmul(self.bias.view(shape), F.layer_norm(x, x.shape[-1:]), self.weight.view(shape))
+
+
+class GroupLinear(nn.Module):
+    """Group-linear map (Mehta et al. 2018): each of G groups of channels has its own small matrix.
+
+    `y = concat_g LN(x_g W_g + b_g)`, the layer norm over a group's outputs being shared by the groups.
+
+    >>> GroupLinear(3, 8, 16, groups=4)(torch.zeros(3, 5, 7, 8)).shape
+    torch.Size([3, 5, 7, 16])
+    """
+
+    def __init__(self, members: int, in_features: int, out_features: int, groups: int, norm: bool = True) -> None:
+        super().__init__()
+        self.groups = groups
+        inner, outer = in_features // groups, out_features // groups
+        # xavier_uniform_ of the released three-dimensional weight (G, inner, outer): torch takes dimension 1 as
+        # inputs, 0 as outputs and 2 as a receptive field.
+        bound = math.sqrt(6 / (outer * (inner + groups)))
+        self.weight = nn.Parameter(torch.empty(members * groups, inner, outer).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(members * groups, 1, outer))
+        self.norm = LayerNorm(members, outer) if norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(E, ..., in_features)` to `(E, ..., out_features)`."""
+        members, leading = x.shape[0], x.shape[1:-1]
+        grouped = x.reshape(members, -1, self.groups, x.shape[-1] // self.groups).transpose(1, 2)  # (E, G, M, inner)
+        y = torch.baddbmm(self.bias, grouped.flatten(0, 1), self.weight).unflatten(0, (members, self.groups))
+        y = y.transpose(1, 2)  # (E, M, G, outer)
+        if self.norm is not None:
+            y = self.norm(y)
+        return y.reshape(members, *leading, -1)
+
+
+class Embedding(nn.Module):
+    """One learned vector a code and member.
+
+    >>> Embedding(3, 7, 4)(torch.zeros(1, 5, 6, dtype=torch.long)).shape
+    torch.Size([3, 5, 6, 4])
+    """
+
+    def __init__(self, members: int, codes: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(members, codes, features))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Looks up `codes (E or 1, ...)`; gives `(E, ..., features)`."""
+        members = torch.arange(len(self.weight), device=codes.device).view(-1, *(1,) * (codes.dim() - 1))
+        return self.weight[members, codes]

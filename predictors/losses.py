@@ -1,0 +1,119 @@
+"""Training losses of predictors: regression, ranking and consistency terms as interchangeable parts.
+
+Every loss reads scores and targets of shape `(..., B)` and returns one number per leading index, `(...)`: a plain
+`(B,)` batch gives a scalar, the `(E, B)` batch of an ensemble gives one loss a member. Larger targets are better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def mse(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error, `mean (s - y)^2`.
+
+    >>> mse(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])).item()
+    2.0
+    """
+    return (scores - targets).square().mean(-1)
+
+
+def relative_mse(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared relative error, `mean (s / y - 1)^2`; targets must be positive (NAR-Former V2, released code).
+
+    >>> relative_mse(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])).item()
+    0.125
+    """
+    return (scores / targets - 1).square().mean(-1)
+
+
+def sr(scores: Tensor, targets: Tensor) -> Tensor:
+    """Sequence-ranking loss of NAR-Former: L1 between the differences of randomly matched pairs.
+
+    `mean |(s_i - s_p(i)) - (y_i - y_p(i))|` with one random permutation p (from torch's current random state).
+
+    >>> sr(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])).item()
+    0.0
+    """
+    permutation = torch.randperm(scores.shape[-1], device=scores.device)
+    score_differences = scores - scores[..., permutation]
+    target_differences = targets - targets[..., permutation]
+    return (score_differences - target_differences).abs().mean(-1)
+
+
+def ac(scores: Tensor, partners: Tensor) -> Tensor:
+    """Architecture-consistency loss of NAR-Former: mean distance between the scores of a graph and of its copy.
+
+    Args:
+        scores: Scores of the graphs, `(..., B)`.
+        partners: Scores of the same graphs written differently (nodes in another order), `(..., B)`.
+
+    Returns:
+        `mean |s_i - s'_i|`, shape `(...)`.
+
+    >>> ac(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0])).item()
+    0.5
+    """
+    return (scores - partners).abs().mean(-1)
+
+
+def pairwise_logistic(scores: Tensor, targets: Tensor) -> Tensor:
+    """RankNet (Burges et al. 2005): mean of `log(1 + exp(-(s_i - s_j)))` over all pairs with y_i > y_j.
+
+    >>> round(pairwise_logistic(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])).item(), 4)
+    0.6931
+    """
+    return _mean_over_pairs(F.softplus(-_differences(scores)), targets)
+
+
+def pairwise_hinge(scores: Tensor, targets: Tensor, margin: float = 0.1) -> Tensor:
+    """Mean of `max(0, margin - (s_i - s_j))` over all pairs with y_i > y_j (GATES, Ning et al. 2020).
+
+    >>> round(pairwise_hinge(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])).item(), 4)
+    0.1
+    """
+    return _mean_over_pairs((margin - _differences(scores)).clamp_min(0), targets)
+
+
+def list_mle(scores: Tensor, targets: Tensor) -> Tensor:
+    """ListMLE (Xia et al. 2008): negative log-likelihood of the true order under Plackett-Luce, divided by B.
+
+    `1/B sum_i [log sum_{j ranked i or below} exp s_j - s_i]`: the top of the list weighs most.
+
+    >>> round(list_mle(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])).item(), 4)
+    0.3466
+    """
+    order = targets.argsort(dim=-1)  # worst first, so that a running logsumexp covers "this rank or below"
+    ranked = scores.gather(-1, order)
+    return (ranked.logcumsumexp(-1) - ranked).mean(-1)
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": mse,
+    "relative_mse": relative_mse,
+    "sr": sr,
+    "pairwise_logistic": pairwise_logistic,
+    "pairwise_hinge": pairwise_hinge,
+    "list_mle": list_mle,
+}
+"""Loss terms a training configuration may weigh and add; `ac` joins when graphs are trained with a copy."""
+
+RANKING_LOSSES = frozenset({"pairwise_logistic", "pairwise_hinge", "list_mle"})
+"""Losses that fix only the order of the scores, not their scale."""
+
+
+def _differences(values: Tensor) -> Tensor:
+    """All differences `v_i - v_j`: `(..., B)` to `(..., B, B)`."""
+    return values.unsqueeze(-1) - values.unsqueeze(-2)
+
+
+def _mean_over_pairs(values: Tensor, targets: Tensor) -> Tensor:
+    """Mean of `values (..., B, B)` over the pairs with y_i > y_j; zero where all targets are equal."""
+    better = (_differences(targets) > 0).to(values.dtype)
+    return (values * better).sum((-2, -1)) / better.sum((-2, -1)).clamp_min(1)

@@ -1,0 +1,239 @@
+"""NAR-Former V2: a transformer whose attention is held to the edges of the graph.
+
+Y. Yi, H. Zhang, R. Xiao, N. Wang, X. Wang: "NAR-Former V2: Rethinking Transformer for Universal Neural Network
+Representation Learning", NeurIPS 2023; equation numbers are the paper's. Where the released code
+(github.com/yuny220/NAR-Former-V2) does more than the paper says, the code is followed and a comment says so.
+
+Shapes: E ensemble members, B graphs, N nodes, d channels. Graphs of a batch are padded to N nodes and masked, so that
+all of them, in all members, are computed at once; the numbers are those of one graph at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Embedding, GroupLinear, LayerNorm, Linear
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """The network's switches; the defaults are the published accuracy predictor."""
+
+    members: int = 1
+    """Networks computed side by side and averaged (an ensemble); published: 1."""
+    blocks: int = 6
+    width: int = 512
+    groups: int = 8
+    """Groups of the feed-forward; 1 makes it an ordinary one."""
+    group_norm: bool = True
+    """Layer norm inside the group-linear maps (released code)."""
+    ratio: int = 4
+    """Width of the feed-forward's hidden layer over `width`."""
+    layer_scale: float = 1e-4
+    """First value of the factor on the feed-forward's branch (released code)."""
+    dropout: float = 0.05
+    tokens: Literal["frequency", "learned"] = "frequency"
+    """f_PE of label and position (published) or one learned vector an operation."""
+    directions: Literal["symmetric", "both"] = "symmetric"
+    """Attend along edges whatever their direction (published), or separately to successors and predecessors."""
+    l2_norm: bool = True
+    readout: Literal["mean", "sum"] = "mean"
+    """How the nodes of a block's output become one vector before the blocks are fused."""
+    positive: bool = True
+    """Head ends in -logsigmoid, so that predictions are positive (published); needed by relative errors."""
+
+
+class NARFormerV2Network(nn.Module):
+    """Tokens, blocks, hierarchical fusion and head: graphs to scores.
+
+    Args:
+        config: The network's switches.
+        operations: Number V of operations.
+        summary_features: Number of whole-graph features that join the representation before the head.
+        label_codes: f_PE of the operations' labels, `(V, C)`, where `config.tokens` is "frequency".
+
+    >>> from nasx.predictors.inputs import Inputs
+    >>> network = NARFormerV2Network(NetworkConfig(members=2, blocks=2, width=16, tokens="learned"), operations=3)
+    >>> graphs = Inputs(torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3))
+    >>> network(graphs).shape
+    torch.Size([2, 1])
+    """
+
+    def __init__(
+        self, config: NetworkConfig, operations: int, summary_features: int = 0, label_codes: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        members, width = config.members, config.width
+        self.tokens: nn.Module
+        if config.tokens == "frequency":
+            assert label_codes is not None
+            self.tokens = FrequencyTokens(label_codes)
+            features = 2 * label_codes.shape[1]
+        else:
+            self.tokens = Embedding(members, operations, width)
+            features = width
+        self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
+        self.fusion = Fusion(members, config.blocks, width)
+        self.head = Head(config, summary_features)
+
+    def forward(self, graphs: Inputs) -> Tensor:
+        """Scores graphs: `(E, B)`."""
+        nodes = graphs.mask.unsqueeze(-1)  # (., B, N, 1)
+        h = self.tokens(graphs.codes)
+        h = h.expand(self.config.members, *h.shape[1:])
+        outputs = []
+        for block in self.blocks:
+            h = block(h, graphs.adjacency)
+            pooled = (h * nodes).sum(2)
+            outputs.append(pooled / nodes.sum(2) if self.config.readout == "mean" else pooled)
+        return self.head(self.fusion(torch.stack(outputs, dim=-2)), graphs.summary)
+
+
+class FrequencyTokens(nn.Module):
+    """Token of a node: f_PE(operation label) joined with f_PE(position in the graph), both of one length."""
+
+    def __init__(self, label_codes: Tensor) -> None:
+        super().__init__()
+        self.label_codes: Tensor
+        self.register_buffer("label_codes", label_codes)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Maps operation codes `(1, B, N)` to tokens `(1, B, N, 2C)`."""
+        from nasx.search_spaces.tokenizer import frequency_encoding
+
+        positions = frequency_encoding(range(codes.shape[-1]), self.label_codes.shape[1] // 2)
+        labels = self.label_codes[codes]
+        return torch.cat([labels, torch.as_tensor(positions).to(labels).expand_as(labels)], dim=-1)
+
+
+class Block(nn.Module):
+    """One graph-aided transformer block.
+
+    H~ = TAEnhance(H, D)                           (5)
+    H^ = L2(GraphAttn(H~, A) + W_r H~)             (6)
+    H' = GFFN(LN(H^)) + H^                         (7)
+    The released code adds ReLU and dropout after (6) and a learned factor (layer scale) on GFFN in (7).
+    """
+
+    def __init__(self, config: NetworkConfig, features: int) -> None:
+        super().__init__()
+        self.config = config
+        members, width = config.members, config.width
+        self.enhance = TAEnhance(config, features)
+        self.attention = GraphAttention(config, features)
+        self.root = Linear(members, features, width, bias=False)
+        self.norm = LayerNorm(members, width)
+        self.up = GroupLinear(members, width, width * config.ratio, config.groups, config.group_norm)
+        self.down = GroupLinear(members, width * config.ratio, width, config.groups, config.group_norm)
+        self.scale = nn.Parameter(torch.full((members, 1, 1, width), config.layer_scale))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+        """Maps nodes `(E, B, N, d_in)` to `(E, B, N, width)`; `adjacency (., B, N, N)` is upper-triangular."""
+        h = self.enhance(h, adjacency)
+        h = self.attention(h, adjacency) + self.root(h)
+        if self.config.l2_norm:
+            h = F.normalize(h, dim=-1)
+        h = self.dropout(F.relu(h))
+        hidden = self.dropout(F.relu(self.up(self.norm(h))))
+        return torch.addcmul(h, self.scale, self.dropout(self.down(hidden)))
+
+
+class TAEnhance(nn.Module):
+    """Type-aware enhancement: TAEnhance(H, D) = sigmoid(W_d D + b_d) * H (11); D counts the edges of each node."""
+
+    def __init__(self, config: NetworkConfig, features: int) -> None:
+        super().__init__()
+        self.directed = config.directions == "both"
+        self.gate = Linear(config.members, 2 if self.directed else 1, features)
+
+    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+        """Gates nodes `(E, B, N, d)` by their numbers of edges, in and out told apart if edges are directed."""
+        degrees = torch.stack([adjacency.sum(-1), adjacency.sum(-2)], dim=-1)  # (., B, N, 2): out, in
+        if not self.directed:
+            degrees = degrees.sum(-1, keepdim=True)
+        return torch.sigmoid(self.gate(degrees.expand(len(self.gate.weight), -1, -1, -1))) * h
+
+
+class GraphAttention(nn.Module):
+    """Graph-aided attention, one head, sigmoid instead of softmax, no self-attention.
+
+    X = sigmoid(W_q H~ + b_q)                      (8)
+    S = (X X^T / sqrt(d)) * A                      (9)
+    Z = W_a (Norm(S) H~) + b_a                     (10), Norm divides each row by its sum
+    With directed edges, (9) and (10) are computed for A (successors) and for A^T (predecessors), and the two added.
+    """
+
+    def __init__(self, config: NetworkConfig, features: int) -> None:
+        super().__init__()
+        self.directed = config.directions == "both"
+        self.query = Linear(config.members, features, features)
+        self.aggregate = Linear(config.members, features * (2 if self.directed else 1), config.width)
+
+    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+        """Aggregates neighbours of nodes `(E, B, N, d)` along `adjacency (., B, N, N)`; gives `(E, B, N, width)`."""
+        x = torch.sigmoid(self.query(h))
+        scores = x @ x.transpose(-1, -2) / math.sqrt(h.shape[-1])  # (E, B, N, N)
+        backward = adjacency.transpose(-1, -2)
+        if self.directed:
+            z = torch.cat([_normalise(scores * adjacency) @ h, _normalise(scores * backward) @ h], dim=-1)
+        else:
+            z = _normalise(scores * (adjacency + backward)) @ h
+        return self.aggregate(z)
+
+
+def _normalise(scores: Tensor) -> Tensor:
+    """Norm of equation (10); the small number (released code) only matters for a node without neighbours."""
+    return scores / (scores.sum(-1, keepdim=True) + 1e-6)
+
+
+class Fusion(nn.Module):
+    """Hierarchical fusion: a sum of the blocks' outputs with weights computed from all of them.
+
+    w = sigmoid(W_2 relu(W_1 [h_1; ...; h_K])),  h = sum_k w_k h_k  (section 3.3; released code).
+    """
+
+    def __init__(self, members: int, blocks: int, width: int) -> None:
+        super().__init__()
+        total = blocks * width
+        self.hidden = Linear(members, total, total // 4, bias_bound=1 / math.sqrt(total // 4))
+        self.weights = Linear(members, total // 4, blocks, bias_bound=1 / math.sqrt(blocks))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Fuses `(E, B, K, d)` to `(E, B, d)`."""
+        weights = torch.sigmoid(self.weights(F.relu(self.hidden(outputs.flatten(-2)))))
+        return (weights.unsqueeze(-1) * outputs).sum(-2)
+
+
+class Head(nn.Module):
+    """Prediction head: y = -logsigmoid(FC(relu(FC(relu(FC(h))))))  (12)."""
+
+    def __init__(self, config: NetworkConfig, summary_features: int) -> None:
+        super().__init__()
+        members, width = config.members, config.width
+        self.positive = config.positive
+        self.first = Linear(members, width + summary_features, width)
+        self.second = Linear(members, width, width)
+        self.last = Linear(members, width, 1, bias_bound=1.0)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, summary: Tensor | None) -> Tensor:
+        """Maps representations `(E, B, d)`, joined with the graphs' features, to scores `(E, B)`."""
+        if summary is not None:
+            h = torch.cat([h, summary.expand(len(h), -1, -1)], dim=-1)
+        h = self.dropout(F.relu(self.first(h)))
+        h = self.dropout(F.relu(self.second(h)))
+        y = self.last(h).squeeze(-1)
+        return -F.logsigmoid(y) if self.positive else y
+
+
+def network_config(config: object) -> NetworkConfig:
+    """The network's part of a larger configuration that has fields of the same names."""
+    return NetworkConfig(**{field.name: getattr(config, field.name) for field in fields(NetworkConfig)})

@@ -1,0 +1,45 @@
+"""Named configurations of NAR-Former V2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nasx.predictors.nar_former_v2 import NetworkConfig
+from nasx.predictors.torch_predictor import TorchConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class NARFormerV2Config(NetworkConfig, TorchConfig):
+    """Everything about a NAR-Former V2: graphs, tokens, network, losses, training. The defaults are as published."""
+
+
+PAPER = NARFormerV2Config()
+"""Exactly the published accuracy predictor: 6 blocks of 512, 8,582,535 parameters; hours on a CPU."""
+
+DEFAULT = NARFormerV2Config(
+    pruned=True,
+    tokens="learned",
+    directions="both",
+    members=4,
+    blocks=3,
+    width=64,
+    groups=1,
+    group_norm=False,
+    ratio=2,
+    layer_scale=0.1,
+    positive=False,
+    dropout=0.1,
+    losses={"pairwise_logistic": 1.0},
+    consistency=0.0,
+    target_scaling="standard",
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+    epochs=100,
+    min_steps=200,
+    batch_size=64,
+)
+"""Quick on a CPU and better in Kendall's tau when few architectures are measured."""
+
+PRESETS = {"default": DEFAULT, "paper": PAPER}
