@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,9 +32,7 @@ def cache_dir() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NasxError(
-            f"cannot make the cache folder {folder} ({error.strerror}); set NASX_DATA to another"
-        ) from error
+        raise NasxError(f"cannot make the folder {folder} ({error.strerror}); set NASX_DATA to another") from error
     return folder
 
 
@@ -47,9 +46,9 @@ def cached_arrays(name: str, compute: Callable[[], Arrays]) -> Arrays:
         name: File name without ending; put a version in it that changes with the meaning of the arrays.
         compute: Makes the arrays, none of them of Python objects.
     """
-    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, NasxError, zipfile.BadZipFile):
-        with np.load(cache_dir() / f"{name}.npz", allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+    damaged = OSError, ValueError, EOFError, KeyError, NasxError, zipfile.BadZipFile, zlib.error
+    with contextlib.suppress(*damaged), np.load(cache_dir() / f"{name}.npz", allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
     arrays = compute()
     with contextlib.suppress(OSError, NasxError):
         _write(cache_dir() / f"{name}.npz", arrays)

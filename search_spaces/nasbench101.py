@@ -1,7 +1,7 @@
 """NAS-Bench-101: 423,624 cells of up to seven nodes and nine edges, an operation on each inner node.
 
-Source: C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019; pruning, validity and
-hash as in google-research/nasbench (model_spec.py, graph_util.py).
+Source: C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019; pruning, validity
+and hash as in google-research/nasbench (model_spec.py, graph_util.py).
 """
 
 from __future__ import annotations
@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nasx.search_spaces import nasbench101_cell as edits
-from nasx.search_spaces.batch import PADDING, GraphBatch, as_batch
+from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
-from nasx.search_spaces.nasbench101_cell import Cell101, cell_of, code_of, parts_of, read_adjacency, read_operations
+from nasx.search_spaces.nasbench101_arrays import decode, encode_graphs, encode_text
+from nasx.search_spaces.nasbench101_cell import Cell101, cell_of, code_of, code_of_cell, parts_of
 from nasx.search_spaces.nasbench101_hash import all_module_hashes, hash_of_code, hashes_of_codes
-from nasx.search_spaces.nasbench101_tables import (
-    MAX_EDGES,
-    MAX_NODES,
-    OPERATIONS,
-    PAIRS,
-    VOCABULARY,
-    cell_tables,
-    unpack,
-)
+from nasx.search_spaces.nasbench101_tables import MAX_NODES, OPERATIONS, PAIRS, cell_tables
 from nasx.search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -44,9 +37,9 @@ class NASBench101(SearchSpace):
     are the cells with another operation on one node, one edge less or more (nodes that are then on no path from
     input to output go), or one more node on a new path between two nodes. The canonical key is the official MD5 hash.
 
-    The text form is ``rows joined by '/';operations joined by ','``; ``parse`` takes the official hash as well. The index
-    counts cells in the order of their codes (``nasbench101_tables``). The first use in a process makes the tables of
-    all cells, half a second.
+    The text form is ``rows joined by '/';operations joined by ','``; ``parse`` takes the official hash as well. The
+    index counts cells in the order of their codes (``nasbench101_tables``). The first use in a process makes the
+    tables of all cells, half a second.
 
     >>> space = NASBench101()
     >>> cell = space.cell([[0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]],
@@ -72,17 +65,7 @@ class NASBench101(SearchSpace):
         Raises:
             UsageError: If that is no cell of the benchmark.
         """
-        nodes, bits = read_adjacency(edits.matrix_text(adjacency))
-        names = tuple(operations)
-        if len(names) != nodes:
-            raise UsageError(f"an adjacency of {nodes} nodes needs {nodes} operations; got {len(names)}")
-        code = code_of(parts_of(nodes << 29 | bits << 8 | read_operations(names)))
-        if code < 0:
-            raise UsageError(
-                f"'{edits.matrix_text(adjacency)}' is no NAS-Bench-101 cell; after pruning, a path must lead from input "
-                f"to output and at most {MAX_EDGES} edges be left"
-            )
-        return cell_of(code)
+        return edits.normal_cell(adjacency, operations)
 
     def sample(self, rng: np.random.Generator) -> Cell101:
         """Draws one cell uniformly from all cells."""
@@ -100,7 +83,7 @@ class NASBench101(SearchSpace):
         The kinds are those of ``neighbours``, and moving an edge: most cells have nine edges, the most allowed, so
         that adding one means to remove another.
         """
-        code = self._code(architecture)
+        code = code_of_cell(architecture)
         parts = parts_of(code)
         for _ in range(ATTEMPTS):
             mutant = code_of(_random_edit(parts, rng))
@@ -111,7 +94,7 @@ class NASBench101(SearchSpace):
     def crossover(self, first: Cell101, second: Cell101, rng: np.random.Generator) -> Cell101:
         """Takes each edge and each operation from one of the two; returns the first if no mixture was valid."""
         coins = int.from_bytes(rng.bytes(26 * ATTEMPTS // 8), "little")
-        for child in edits.mixtures(parts_of(self._code(first)), parts_of(self._code(second)), coins):
+        for child in edits.mixtures(parts_of(code_of_cell(first)), parts_of(code_of_cell(second)), coins):
             code = code_of(child)
             if code >= 0:
                 return cell_of(code)
@@ -119,7 +102,7 @@ class NASBench101(SearchSpace):
 
     def neighbours(self, architecture: Cell101) -> list[Cell101]:
         """Returns all cells one operation, one edge or one new node away."""
-        own = self._code(architecture)
+        own = code_of_cell(architecture)
         parts = parts_of(own)
         variants = [*edits.relabelings(parts), *edits.edge_flips(parts), *edits.insertions(parts)]
         codes = dict.fromkeys(code_of(variant) for variant in variants)
@@ -131,7 +114,7 @@ class NASBench101(SearchSpace):
         Raises:
             UsageError: If it is not.
         """
-        self._code(architecture)
+        code_of_cell(architecture)
 
     def parse(self, text: str) -> Cell101:
         """Reads ``rows;operations`` or an official hash.
@@ -154,28 +137,28 @@ class NASBench101(SearchSpace):
 
     def format(self, architecture: Cell101) -> str:
         """Returns ``rows joined by '/';operations joined by ','``."""
-        self._code(architecture)
+        code_of_cell(architecture)
         return f"{architecture.adjacency};{','.join(architecture.operations)}"
 
     def graph(self, architecture: Cell101) -> Graph:
         """Returns the cell as a graph, its own nodes."""
-        self._code(architecture)
+        code_of_cell(architecture)
         return Graph.trusted(architecture.operations, _matrix(architecture.adjacency))
 
     def graphs(self, architectures: Sequence[Cell101]) -> GraphBatch:
         """Returns the graphs, ``(B, 7)`` nodes, codes into input, the three operations, output."""
-        return _decode(self._codes(architectures))
+        return decode(self._codes(architectures))
 
     def graphs_of_indices(self, indices: Sequence[int] | np.ndarray) -> GraphBatch:
         """Returns the graphs of the cells at these positions; all of them in a second."""
         numbers = np.asarray(indices, dtype=np.int64)
         for edge in (numbers.min(), numbers.max()) if numbers.size else ():
             self._checked_index(int(edge))
-        return _decode(cell_tables().codes[numbers])
+        return decode(cell_tables().codes[numbers])
 
     def module_hash(self, architecture: Cell101) -> str:
         """Returns the official MD5 hash of a cell."""
-        return hash_of_code(self._code(architecture))
+        return hash_of_code(code_of_cell(architecture))
 
     def module_hashes(self) -> np.ndarray:
         """Returns the hashes of all cells in index order, ``(423624,)`` of 32 bytes; see ``parse`` for the time."""
@@ -198,7 +181,7 @@ class NASBench101(SearchSpace):
 
     def index(self, architecture: Cell101) -> int:
         """Returns the position among all cells."""
-        return int(np.searchsorted(cell_tables().codes, self._code(architecture)))
+        return int(np.searchsorted(cell_tables().codes, code_of_cell(architecture)))
 
     def indices(self, architectures: Sequence[Cell101]) -> np.ndarray:
         """Returns the positions of many cells, ``(n,)`` int64."""
@@ -230,23 +213,7 @@ class NASBench101(SearchSpace):
         Raises:
             UsageError: If one of them is no cell; the message names its row.
         """
-        triples = []
-        for row, (matrix, names) in enumerate(zip(adjacency, operations, strict=True)):
-            try:
-                labels = tuple(str(names).split(","))
-                triples.append((*read_adjacency(str(matrix)), read_operations(labels)))
-                if triples[-1][0] != len(labels):
-                    self.cell(matrix, labels)  # raises
-            except UsageError as error:
-                raise UsageError(f"row {row}: {error}") from error
-        nodes, bits, labels_ = np.array(triples, dtype=np.int64).reshape(-1, 3).T
-        codes = cell_tables().encode(nodes, bits, labels_)
-        for row in np.flatnonzero(codes < 0).tolist():  # not pruned, or no cell
-            try:
-                codes[row] = self._code(self.cell(str(adjacency[row]), str(operations[row]).split(",")))
-            except UsageError as error:
-                raise UsageError(f"row {row}: {error}") from error
-        return np.searchsorted(cell_tables().codes, codes)
+        return np.searchsorted(cell_tables().codes, encode_text(adjacency, operations))
 
     def indices_of_hashes(self, hashes: Sequence[str]) -> np.ndarray:
         """Returns the index of each official hash, ``(B,)`` int64.
@@ -269,28 +236,7 @@ class NASBench101(SearchSpace):
         Raises:
             UsageError: If one of them is no cell; the message names its row.
         """
-        batch = as_batch(graphs).pruned().recode(VOCABULARY)
-        rows = np.arange(len(batch))
-        inner = (np.arange(batch.max_nodes) > 0) & (np.arange(batch.max_nodes) < batch.num_nodes[:, None] - 1)
-        labels_ok = (batch.operations[:, 0] == 0) & (batch.operations[rows, batch.num_nodes - 1] == 4)
-        labels_ok &= (~inner | ((batch.operations >= 1) & (batch.operations <= 3))).all(axis=1)
-        fits = (batch.num_nodes <= MAX_NODES) & (batch.num_nodes >= 2)
-        bits = np.zeros(len(batch), dtype=np.int64)
-        for bit, (i, j) in enumerate(PAIRS):
-            if j < batch.max_nodes:
-                bits |= batch.adjacency[:, i, j].astype(np.int64) << bit
-        labels = np.zeros(len(batch), dtype=np.int64)
-        for place in range(min(MAX_NODES, batch.max_nodes) - 2):
-            labels += np.where(inner[:, place + 1], batch.operations[:, place + 1] - 1, 0) * 3**place
-        sane = labels_ok & fits
-        codes = cell_tables().encode(np.where(sane, batch.num_nodes, 2), np.where(sane, bits, 0), labels * sane)
-        if len(codes) and codes.min() < 0:
-            row = int(np.argmax(codes < 0))
-            raise UsageError(
-                f"row {row}: {batch[row]} is no NAS-Bench-101 cell; it needs a path from 'input' to 'output', at most "
-                f"{MAX_NODES} nodes and {MAX_EDGES} edges, and operations {', '.join(OPERATIONS)}"
-            )
-        return codes
+        return encode_graphs(as_batch(graphs))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Returns 21 edges (0 or 1) and five operations on seven nodes, as Optuna categorical distributions."""
@@ -301,7 +247,7 @@ class NASBench101(SearchSpace):
 
     def to_params(self, architecture: Cell101) -> dict[str, Any]:
         """Returns the cell laid on seven nodes, its output last; nodes it does not have are not connected."""
-        parts = parts_of(self._code(architecture))
+        parts = parts_of(code_of_cell(architecture))
         present = edits.laid_out(parts)
         labels = parts.labels + [0] * (MAX_NODES - parts.nodes)
         params: dict[str, Any] = {_edge(i, j): int((i, j) in present) for i, j in PAIRS}
@@ -324,25 +270,8 @@ class NASBench101(SearchSpace):
             matrix[i, j] = params[_edge(i, j)]
         return self.cell(matrix, ["input", *(params[key] for key in needed[len(PAIRS) :]), "output"])
 
-    def _code(self, cell: Cell101) -> int:
-        """The code of a cell, or the error that says why it is none."""
-        try:
-            adjacency, operations = cell
-            nodes, bits = read_adjacency(adjacency)
-            given = nodes << 29 | bits << 8 | read_operations(operations)
-        except (TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, UsageError):
-                raise
-            raise UsageError(
-                f"{cell!r} is no NAS-Bench-101 cell; space.cell(adjacency, operations) makes one"
-            ) from error
-        code = cell_tables().encode_one(nodes, bits, given & 0xFF) if len(operations) == nodes else -1
-        if code != given:
-            raise UsageError(f"{cell!r} is not in normal form; space.cell(adjacency, operations) brings it there")
-        return code
-
     def _codes(self, cells: Sequence[Cell101]) -> np.ndarray:
-        return np.array([self._code(cell) for cell in cells], dtype=np.int64)
+        return np.array([code_of_cell(cell) for cell in cells], dtype=np.int64)
 
 
 def _edge(i: int, j: int) -> str:
@@ -368,20 +297,6 @@ def _random_edit(parts: edits.Parts, rng: np.random.Generator) -> edits.Parts:
 @lru_cache(maxsize=16_384)
 def _matrix(adjacency: str) -> np.ndarray:
     return np.array([[value == "1" for value in row] for row in adjacency.split("/")])
-
-
-def _decode(codes: np.ndarray) -> GraphBatch:
-    """The graphs that codes stand for."""
-    nodes, bits, labels = unpack(codes)
-    adjacency = np.zeros((len(codes), MAX_NODES, MAX_NODES), dtype=bool)
-    for bit, (i, j) in enumerate(PAIRS):
-        adjacency[:, i, j] = bits >> bit & 1
-    operations = np.full((len(codes), MAX_NODES), PADDING, dtype=np.int16)
-    operations[:, 0] = 0
-    for place in range(MAX_NODES - 2):
-        operations[:, place + 1] = np.where(place < nodes - 2, 1 + labels // 3**place % 3, PADDING)
-    operations[np.arange(len(codes)), nodes - 1] = len(VOCABULARY) - 1
-    return GraphBatch(operations, adjacency, nodes, VOCABULARY)
 
 
 @lru_cache(maxsize=1)

@@ -156,7 +156,7 @@ def cell_of(code: int) -> Cell101:
     return Cell101(_adjacency_text(nodes, code >> 8 & 0x1FFFFF), _operation_names(nodes, code & 0xFF))
 
 
-@lru_cache(maxsize=262_144)
+@lru_cache(maxsize=16_384)
 def read_adjacency(text: str) -> tuple[int, int]:
     """Returns ``(nodes, bits)`` of matrix rows joined by ``/``.
 
@@ -224,5 +224,42 @@ def mixtures(first: Parts, second: Parts, coins: int) -> Iterator[Parts]:
 
 
 def laid_out(parts: Parts) -> set[Edge]:
+    """Returns the edges on seven nodes, the output last."""
     last = parts.nodes - 1
     return {(i, MAX_NODES - 1 if j == last else j) for i, j in parts.edges}
+
+
+def code_of_cell(cell: Cell101) -> int:
+    """Returns the code of a cell in normal form.
+
+    Raises:
+        UsageError: If the value is no cell, or not in normal form.
+    """
+    try:
+        adjacency, operations = cell
+        nodes, bits = read_adjacency(adjacency)
+        labels = read_operations(operations)
+    except UsageError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{cell!r} is no NAS-Bench-101 cell; space.cell(adjacency, operations) makes one") from error
+    code = nodes << 29 | bits << 8 | labels
+    if len(operations) != nodes or cell_tables().encode_one(nodes, bits, labels) != code:
+        raise UsageError(f"{cell!r} is not in normal form; space.cell(adjacency, operations) brings it there")
+    return code
+
+
+def normal_cell(adjacency: str | Iterable[Sequence[int]] | np.ndarray, operations: Sequence[str]) -> Cell101:
+    """Returns the normal form of a cell; see ``NASBench101.cell``."""
+    text = matrix_text(adjacency)
+    nodes, bits = read_adjacency(text)
+    names = tuple(operations)
+    if len(names) != nodes:
+        raise UsageError(f"an adjacency of {nodes} nodes needs {nodes} operations; got {len(names)}")
+    code = code_of(parts_of(nodes << 29 | bits << 8 | read_operations(names)))
+    if code < 0:
+        raise UsageError(
+            f"'{text}' is no NAS-Bench-101 cell; after pruning, a path must lead from input to output and at most "
+            f"{MAX_EDGES} edges be left"
+        )
+    return cell_of(code)
