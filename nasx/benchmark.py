@@ -187,7 +187,8 @@ def load_benchmark(
         elif text in tables.imported():
             table = tables.open_table(text, space)
         else:
-            raise unknown("benchmark", text, [*embedded.NAMES, *tables.imported(), "or the path of a .csv or .parquet"])
+            error = unknown("benchmark", text, [*embedded.NAMES, *tables.imported()])
+            raise UsageError(f"{error}; a table can also be given by the path of a .csv or .parquet file")
         if dataset is not None:
             raise UsageError(f"'{text}' has no data sets to choose from; its columns are: {', '.join(table.metrics)}")
     if directions:

@@ -196,7 +196,7 @@ def _nasbench_graph(package: Package, path: Path, dataset: str, space: SearchSpa
     records = load_pickle(path, NUMPY_FLOATS, kind=kind)
     try:
         columns = {ours: _floats(r[theirs] for r in records.values()) for theirs, ours in _GRAPH_FIELDS.items()}
-        indices = space.indices([space.from_hash(number) for number in records])  # type: ignore[attr-defined]
+        indices = space.indices([space.from_table_key(key) for key in records])  # type: ignore[attr-defined]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise NasxError(f"{path} is not {kind} as nasx knows it; type: {package.install}") from error
     accuracy = "ROC AUC" if dataset == "proteins" else "fraction"

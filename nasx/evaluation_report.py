@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ TABLE, SUMMARY, CONFIG = "evaluation.csv", "summary.csv", "config.json"
 
 _KEY = ("predictor", "train_size", "repeat")
 _SETTING = ("predictor", "train_size")
-_NOT_MEASURED = {*_KEY, "seed", "predictor_seed", "test_rows"}
+_COUNTS = {"train_size", "repeat", "seed", "predictor_seed", "test_rows"}
 _MAY_GROW = {"train_sizes", "repeats", "predictors", "versions"}
 
 
@@ -52,8 +53,6 @@ class EvaluationReport:
             UsageError: The folder holds an evaluation with other settings.
             NasxError: Its files are damaged.
         """
-        import pandas as pd
-
         report = cls(config)
         if not (folder / CONFIG).exists():
             if (folder / TABLE).exists():
@@ -62,12 +61,11 @@ class EvaluationReport:
         try:
             before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             other = _difference(report.config, before)
-            rows = []
             if (folder / TABLE).exists():
-                rows = pd.read_csv(folder / TABLE, float_precision="round_trip").to_dict("records")
-            for row in rows:
-                report.add({str(name): value for name, value in row.items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                with open(folder / TABLE, encoding="utf-8", newline="") as file:
+                    for texts in csv.DictReader(file, strict=True):
+                        report.add({name: _typed(name, text) for name, text in texts.items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise NasxError(f"the evaluation in {folder} is damaged ({error}); choose another folder") from error
         if other:
             raise UsageError(f"{folder} holds an evaluation with other settings ({other}); choose another folder")
@@ -111,7 +109,7 @@ class EvaluationReport:
         for setting, group in frame.groupby(list(_SETTING), sort=False):
             row = dict(zip(_SETTING, setting, strict=True))
             row |= {"repeats": len(group), "test_rows": int(group["test_rows"].min())}
-            for name in (name for name in frame.columns if name not in _NOT_MEASURED):
+            for name in (name for name in frame.columns if name not in {"predictor", *_COUNTS}):
                 row[f"{name}_mean"] = group[name].mean(skipna=False)
                 row[f"{name}_std"] = group[name].std(skipna=False)
             rows.append(row)
@@ -139,6 +137,13 @@ class EvaluationReport:
 
     def __repr__(self) -> str:
         return f"<EvaluationReport of {len(self)} repeats: {self.config.get('benchmark', '')}>"
+
+
+def _typed(name: str, text: str) -> str | int | float:
+    """A cell of the table as it was before it was written; an undefined metric is an empty cell."""
+    if name == "predictor":
+        return text
+    return int(text) if name in _COUNTS else float(text or "nan")
 
 
 def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nasx.predictors import make_predictor
+from nasx.search_spaces import get_search_space
+from nasx.search_spaces.errors import NasxError, UsageError
+from sklearn.base import BaseEstimator
+
+from nasx.evaluation import evaluate
+from nasx.table_file import Metric, Table
+from nasx.tabular import TabularBenchmark
+
+SPACE = get_search_space("nasbench201")
+FITS: list[int] = []
+
+
+class Counting(BaseEstimator):
+    """Least squares over counts of operations; remembers what it was fitted on."""
+
+    def __init__(self, seed: int = 0, direction: str = "maximize", scale: float = 1.0) -> None:
+        self.seed, self.direction, self.scale = seed, direction, scale
+
+    def fit(self, graphs: Any, targets: np.ndarray) -> Counting:
+        assert np.isfinite(targets).all()
+        FITS.append(len(targets))
+        self.weights = np.linalg.lstsq(self._features(graphs), targets, rcond=None)[0]
+        return self
+
+    def predict(self, graphs: Any) -> np.ndarray:
+        return self._features(graphs) @ self.weights * self.scale
+
+    def _features(self, graphs: Any) -> np.ndarray:
+        return np.stack([(graphs.operations == code).sum(axis=1) for code in range(7)], axis=1)
+
+
+class Broken(Counting):
+    def predict(self, graphs: Any) -> np.ndarray:
+        return np.full(len(graphs), np.nan)
+
+
+@pytest.fixture(autouse=True)
+def _fits() -> None:
+    FITS.clear()
+
+
+def make(rows: int = 200, missing: int = 0) -> TabularBenchmark:
+    rng = np.random.default_rng(0)
+    cells = rng.permutation(15_625)[:rows]
+    graphs = SPACE.graphs_of_indices(cells)
+    accuracy = 10.0 * (graphs.operations == 4).sum(axis=1) + rng.normal(size=rows)
+    target = accuracy.copy()
+    target[:missing] = np.nan
+    table = Table(
+        "toy",
+        SPACE,
+        cells,
+        {"validation_accuracy": target, "test_accuracy": accuracy, "latency": -accuracy},
+        {
+            "validation_accuracy": Metric("validation_accuracy", "percent", "maximize"),
+            "test_accuracy": Metric("test_accuracy", "percent", "maximize"),
+            "latency": Metric("latency", "ms", "minimize"),
+        },
+        target="validation_accuracy",
+    )
+    return TabularBenchmark(table)
+
+
+def test_one_row_a_repeat_and_one_a_setting() -> None:
+    report = evaluate(Counting(), make(), train_sizes=[20, "20%"], repeats=3, seed=1)
+    table, summary = report.table(), report.summary()
+    assert table[["train_size", "repeat"]].to_numpy().tolist() == [[s, r] for s in (20, 40) for r in range(3)]
+    assert (table["test_rows"] == 200 - table["train_size"]).all()
+    assert table["kendall_tau"].between(0.5, 1).all()
+    assert FITS == [20, 20, 20, 40, 40, 40]
+    assert summary["train_size"].tolist() == [20, 40]
+    first = table[table["train_size"] == 20]["kendall_tau"]
+    assert summary["kendall_tau_mean"][0] == pytest.approx(first.mean())
+    assert summary["kendall_tau_std"][0] == pytest.approx(first.std())
+    named = {"predictor", "train_size", "repeats", "spearman_mean", "fit_seconds_mean", "score_seconds_mean"}
+    assert named <= set(summary.columns)
+    asked = ["pearson", "precision_at_10", "precision_at_50", "tau_top_5_percent", "best_in_top_10", "best_in_top_50"]
+    assert set(asked) <= set(table.columns)
+
+
+def test_same_seed_same_numbers_and_every_repeat_its_own_split() -> None:
+    measured = ["kendall_tau", "predictor_seed"]
+    one, two, other = (evaluate(Counting(), make(), train_sizes=20, repeats=2, seed=s).table() for s in (0, 0, 1))
+    assert one[measured].equals(two[measured])
+    assert not one[measured].equals(other[measured])
+    assert one["kendall_tau"].nunique() == one["predictor_seed"].nunique() == 2
+
+
+def test_trains_on_one_metric_and_ranks_another() -> None:
+    bench = make(missing=50)
+    table = evaluate(Counting(), bench, train_sizes=20, repeats=1, rank_against="test_accuracy").table()
+    assert table["test_rows"][0] == 180
+    table = evaluate(Counting(), bench, train_sizes=20, repeats=1, target="test_accuracy").table()
+    assert table["test_rows"][0] == 180
+    table = evaluate(Counting(), bench, train_sizes=20, repeats=1).table()
+    assert table["test_rows"][0] == 130
+    with pytest.raises(UsageError, match="only 150 architectures have the training metric"):
+        evaluate(Counting(), bench, train_sizes=160, repeats=1)
+
+
+def test_metrics_of_opposite_directions_are_turned() -> None:
+    options: dict[str, Any] = {"train_sizes": 20, "repeats": 1, "target": "test_accuracy"}
+    up = evaluate(Counting(), make(), **options).table()
+    down = evaluate(Counting(), make(), rank_against="latency", **options).table()
+    assert down["kendall_tau"][0] == pytest.approx(up["kendall_tau"][0])
+    assert down["best_in_top_10"][0] == -up["best_in_top_10"][0]
+
+
+def test_several_predictors_share_their_splits() -> None:
+    table = evaluate({"a": Counting(), "b": Counting(scale=2.0)}, make(), train_sizes=20, repeats=2).table()
+    assert table["predictor"].tolist() == ["a", "a", "b", "b"]
+    assert table["kendall_tau"][:2].tolist() == table["kendall_tau"][2:].tolist()
+    with pytest.raises(UsageError, match="two predictors are called 'Counting'"):
+        evaluate([Counting(), Counting()], make(), train_sizes=20)
+
+
+def test_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        assert total == 4
+        if done == 2:
+            raise KeyboardInterrupt
+
+    settings: dict[str, Any] = {"train_sizes": [20, 30], "repeats": 2}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Counting(), make(), out=tmp_path, progress=stop, **settings)
+    FITS.clear()
+    seen: list[tuple[int, int]] = []
+    resumed = evaluate(Counting(), make(), out=tmp_path, progress=lambda *state: seen.append(state), **settings)
+    assert FITS == [30, 30]
+    assert seen == [(3, 4), (4, 4)]
+    timeless = [name for name in resumed.table().columns if "seconds" not in name]
+    assert resumed.table()[timeless].equals(evaluate(Counting(), make(), **settings).table()[timeless])
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.csv", "summary.csv", "config.json"}
+
+
+def test_a_folder_grows_but_never_mixes_settings(tmp_path: Path) -> None:
+    evaluate(Counting(), make(), train_sizes=20, repeats=2, out=tmp_path)
+    grown = evaluate(Counting(), make(), train_sizes=30, repeats=3, out=tmp_path)
+    assert FITS == [20, 20, 30, 30, 30]
+    assert len(grown) == 5
+    assert json.loads((tmp_path / "config.json").read_text())["train_sizes"] == [20, 30]
+    for bench, predictor, options in [
+        (make(), Counting(), {"seed": 5}),
+        (make(), Counting(), {"target": "test_accuracy"}),
+        (make(190), Counting(), {}),
+        (make(), Counting(scale=3.0), {}),
+    ]:
+        with pytest.raises(UsageError, match=r"other settings .*choose another folder"):
+            evaluate(predictor, bench, train_sizes=20, repeats=2, out=tmp_path, **options)
+
+
+def test_a_damaged_folder_is_one_sentence(tmp_path: Path) -> None:
+    evaluate(Counting(), make(), train_sizes=20, repeats=1, out=tmp_path)
+    for name, text in [
+        ("evaluation.csv", "a,b\n1,2\n"),
+        ("evaluation.csv", "predictor\ntrees\n"),
+        ("config.json", "{"),
+        ("config.json", "[]"),
+    ]:
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text)
+        with pytest.raises(NasxError, match="damaged"):
+            evaluate(Counting(), make(), train_sizes=20, repeats=1, out=tmp_path)
+        (tmp_path / name).write_text(before)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NasxError, match="could not be written"):
+        evaluate(Counting(), make(), train_sizes=20, repeats=1, out=tmp_path / "file")
+
+
+@pytest.mark.slow
+def test_parallel_repeats_give_the_same_numbers() -> None:
+    predictor = make_predictor("trees", trees=10)
+    settings: dict[str, Any] = {"train_sizes": [20, 30], "repeats": 2}
+    alone, together = (evaluate(predictor, make(), n_jobs=n, **settings).table() for n in (1, 2))
+    timeless = [name for name in alone.columns if "seconds" not in name]
+    assert alone[timeless].equals(together[timeless])
+
+
+def test_misuse_is_explained() -> None:
+    for options, message in [
+        ({"train_sizes": 0}, "at least 1"),
+        ({"train_sizes": 200}, "nothing to test on"),
+        ({"train_sizes": "abc%"}, "not a training size"),
+        ({"repeats": 0}, "repeats"),
+        ({"seed": -1}, "seed"),
+        ({"n_jobs": 0}, "n_jobs"),
+        ({"target": "acc"}, "unknown metric 'acc'"),
+        ({"rank_against": "acc"}, "unknown metric 'acc'"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            evaluate(Counting(), make(), **{"train_sizes": 20, **options})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="unknown predictor 'tree'"):
+        evaluate("tree", make(), train_sizes=20)
+    with pytest.raises(UsageError, match="at least one predictor"):
+        evaluate([], make(), train_sizes=20)
+    with pytest.raises(NasxError, match="predictor 'Broken' gave 180 of 180"):
+        evaluate(Broken(), make(), train_sizes=20)
