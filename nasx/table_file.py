@@ -229,14 +229,14 @@ def read_stored(path: Path, space: SearchSpace) -> Table:
     if description["space"] != space.name:
         raise NasxError(f"the table {path} belongs to the space '{description['space']}', not to '{space.name}'")
     try:
-        contents = pq.read_table(path)
+        contents = pq.ParquetFile(path).read()
         stored = contents.column("architecture")
         metrics = {entry["name"]: Metric(**entry) for entry in description["metrics"]}
-        columns = {name: contents.column(f"metric:{name}").to_numpy() for name in metrics}
+        columns = {name: _array(contents.column(f"metric:{name}")) for name in metrics}
         table = Table(
             name=description["name"],
             space=space,
-            architectures=stored.to_numpy() if indexed(space) else [space.parse(text) for text in stored.to_pylist()],
+            architectures=_array(stored) if indexed(space) else [space.parse(text) for text in stored.to_pylist()],
             columns=columns,
             metrics=metrics,
             dataset=description["dataset"],
@@ -259,6 +259,15 @@ def metric_of(metrics: Mapping[str, Metric], name: str) -> Metric:
         return metrics[name]
     except KeyError:
         raise unknown("metric", name, metrics) from None
+
+
+def _array(column: Any) -> NDArray[Any]:
+    """A column of numbers. (``to_numpy`` and ``pq.read_table`` import pandas, which takes longer than all the rest.)"""
+    chunk = column.combine_chunks()
+    if chunk.null_count:
+        raise ValueError("a stored number is null")
+    numbers = np.frombuffer(chunk.buffers()[1], dtype=column.type.to_pandas_dtype())
+    return numbers[chunk.offset : chunk.offset + len(chunk)]
 
 
 def _stored(table: Table) -> NDArray[np.int64] | list[str]:
