@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nasx.search_spaces.errors import UsageError
+from nasx.testing_spaces import check_search_space
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nasx.search_spaces.space import SearchSpace
     from nasx.strategies.base import Strategy
+
+__all__ = ["check_search_space", "check_strategy"]
 
 
 def check_strategy(make: Callable[[SearchSpace, np.random.Generator], Strategy], space: SearchSpace) -> None:

@@ -227,7 +227,7 @@ class NASBench101(SearchSpace):
         missing = known[place] != wanted
         if missing.any():
             row = int(np.argmax(missing))
-            raise UsageError(f"row {row}: no NAS-Bench-101 cell has the hash '{hashes[row]}'")
+            raise UsageError(f"no NAS-Bench-101 cell has the hash '{hashes[row]}'")
         return order[place]
 
     def codes(self, graphs: GraphBatch | Sequence[Graph]) -> np.ndarray:

@@ -142,7 +142,7 @@ class NASBench201(ChoiceSpace):
             codes = np.array(rows, dtype=np.int64).reshape(len(rows), 6)
         except (KeyError, ValueError, TypeError):
             for cell in architectures:
-                self.validate(cell)  # raises for the first that is wrong
+                self.validate(tuple(cell))  # raises for the first that is wrong
             raise
         return codes
 
