@@ -1,4 +1,4 @@
-"""Conformance tests: what an extension has to keep, checked by one call from its own tests."""
+"""The conformance test of search spaces; public as ``nasx.testing.check_search_space``."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _check_values(space: SearchSpace, architectures: Sequence[Any]) -> None:
             refused = not space.is_valid(value)
         except Exception as error:
             raise AssertionError(
-                f"validate of {space.name} raised {type(error).__name__} for {value!r}; raise UsageError with a sentence"
+                f"validate of {space.name} raised {type(error).__name__} for {value!r}; raise UsageError instead"
             ) from error
         _require(refused, f"validate of {space.name} accepted {value!r}; raise UsageError for what is no architecture")
 
@@ -113,7 +113,7 @@ def _check_text(space: SearchSpace, architectures: Sequence[Any]) -> None:
             refused = _refuses(lambda text=text: space.parse(text))  # type: ignore[misc]
         except Exception as error:
             raise AssertionError(
-                f"parse of {space.name} raised {type(error).__name__} for {text!r}; raise UsageError with a sentence"
+                f"parse of {space.name} raised {type(error).__name__} for {text!r}; raise UsageError instead"
             ) from error
         _require(refused, f"parse of {space.name} accepted {text!r}; raise UsageError for malformed text")
 
@@ -182,8 +182,9 @@ def _check_graphs(space: SearchSpace, architectures: Sequence[Any], seed: int) -
         )
         _require(
             same == (keys[one] == keys[other]),
-            f"canonical_key of {space.name} is {'different' if same else 'equal'} for {pool[one]!r} and {pool[other]!r}, "
-            f"whose graphs are {'isomorphic' if same else 'different'}; it must be equal exactly for isomorphic graphs",
+            f"canonical_key of {space.name} is {'different' if same else 'equal'} for {pool[one]!r} and "
+            f"{pool[other]!r}, whose graphs are {'isomorphic' if same else 'different'}; "
+            "it must be equal exactly for isomorphic graphs",
         )
 
 
