@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.cache import cache_dir
-from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.space import SearchSpace
 from nasx.table_file import Metric, Table, read_stored, write_table
 from nasx.unpickle import NUMPY_FLOATS, Record, load_pickle
@@ -126,16 +126,15 @@ def _cache_file(name: str, dataset: str) -> Path:
 
 
 def _choose_dataset(package: Package, dataset: str | None) -> str:
-    known = ", ".join(package.files)
     if dataset is None:
         if len(package.files) == 1:
             return next(iter(package.files))
-        raise UsageError(f"'{package.name}' has several data sets; choose one with dataset= (--dataset): {known}")
-    if dataset not in package.files:
         raise UsageError(
-            f"'{package.name}' has no data set '{dataset}'; embedded: {known}; "
-            "a table of your own joins with: nasx data import NAME TABLE --space SPACE"
+            f"'{package.name}' has several data sets; choose one with dataset= (--dataset): {', '.join(package.files)}"
         )
+    if dataset not in package.files:
+        error = unknown(f"data set of {package.name}", dataset, package.files)
+        raise UsageError(f"{error}; a table of your own joins with: nasx data import NAME TABLE --space SPACE")
     return dataset
 
 

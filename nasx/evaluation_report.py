@@ -115,6 +115,20 @@ class EvaluationReport:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def overview(self) -> pd.DataFrame:
+        """The summary turned for reading: one row a metric, one column a setting, ``mean ± standard deviation``."""
+        import pandas as pd
+
+        columns = {}
+        for row in self.summary().to_dict("records"):
+            means = {str(n).removesuffix("_mean"): value for n, value in row.items() if str(n).endswith("_mean")}
+            cells = {"repeats": str(row["repeats"]), "tested on": f"{row['test_rows']:,}"}
+            for name, mean in means.items():
+                std = row[f"{name}_std"]
+                cells[name.replace("_", " ")] = f"{mean:.4g}" if std != std else f"{mean:.4g} ± {std:.2g}"
+            columns[f"{row['predictor']}, {row['train_size']:,} trained on"] = cells
+        return pd.DataFrame(columns).rename_axis("metric").reset_index()
+
     def save(self, folder: str | Path) -> Path:
         """Writes ``evaluation.csv``, ``summary.csv`` and ``config.json``, each as a whole or not at all.
 

@@ -161,8 +161,9 @@ def list_data() -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"name": name, "contents": "", "rows": 0, "size": _size(path.stat().st_size)}
         try:
             description = read_description(path)
-            metrics = ", ".join(metric["name"] for metric in description["metrics"])
-            entry |= {"contents": f"{description['space']}: {metrics}", "rows": description["rows"]}
+            metrics = [metric["name"] for metric in description["metrics"]]
+            shown = ", ".join(metrics[:4]) + (f" and {len(metrics) - 4} more" if len(metrics) > 4 else "")
+            entry |= {"contents": f"{description['space']}: {shown}", "rows": description["rows"]}
             entry |= {"licence": description["licence"], "source": description["source"], "present": "present"}
         except NasxError:
             entry |= {"licence": "", "source": "", "present": "damaged: import it again"}

@@ -100,8 +100,10 @@ def test_an_absent_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 def test_datasets_are_chosen_not_guessed() -> None:
     with pytest.raises(UsageError, match=r"choose one with dataset= \(--dataset\): cora, citeseer"):
         embedded.load("nasbench-graph")
-    with pytest.raises(UsageError, match=r"no data set 'imagenet'; embedded: cifar10; .*nasx data import"):
+    with pytest.raises(UsageError, match=r"unknown data set of nasbench201 'imagenet'; known: cifar10; .*data import"):
         embedded.load("nasbench201", "imagenet")
+    with pytest.raises(UsageError, match="did you mean 'cora'"):
+        embedded.load("nasbench-graph", "kora")
 
 
 @pytest.mark.parametrize(("dataset", "rows", "best"), [("cora", 26_206, 0.8193), ("proteins", 2_021, 0.8533)])
