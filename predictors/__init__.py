@@ -3,7 +3,7 @@
 >>> [name for name, _ in available()]
 ['nar-former-v2', 'nar-former-v2-paper', 'trees', 'gaussian-process']
 >>> make_predictor("trees", trees=50)
-TreeEnsemble(trees=50, max_features=0.33, min_samples_leaf=1, seed=0, direction='maximize')
+TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='maximize')
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ class TreeEnsemble(FeatureBaseline):
 
     def __init__(
         self,
-        trees: int = 300,
-        max_features: float = 0.33,
+        trees: int = 200,
+        max_features: float = 0.5,
         min_samples_leaf: int = 1,
         seed: int = 0,
         direction: Direction = "maximize",

@@ -1,6 +1,7 @@
-"""Numbers that describe graphs, for predictors that read vectors: counts, degrees, walks and paths.
+"""Numbers that describe graphs and their nodes: counts, depths, walks and paths, for a whole batch at once.
 
-Everything is computed for a whole batch at once. Shapes: B graphs, N nodes, V operations.
+Shapes: B graphs, N nodes, V operations of the vocabulary. Operations that only pass their input on (`IDENTITIES`) are
+contracted where paths and walks are counted: conv -> skip -> conv is a path with two operations.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+IDENTITIES = frozenset({"skip_connect", "skip", "identity"})
+
 _PRIME = np.uint64(1_000_003)
+_MANY = np.float32(1e12)  # path counts of deep networks grow without bound; enough is enough
 
 
 def one_hot(graphs: GraphBatch) -> Array:
@@ -21,174 +25,207 @@ def one_hot(graphs: GraphBatch) -> Array:
     return (graphs.operations[..., None] == np.arange(len(graphs.vocabulary), dtype=np.int16)).astype(np.float32)
 
 
-def depths(graphs: GraphBatch) -> NDArray[np.int64]:
-    """The longest path from any source to each node, in edges: `(B, N)`."""
-    depth = np.zeros(graphs.operations.shape, dtype=np.int64)
-    for node in range(1, depth.shape[1]):  # nodes are in topological order
-        depth[:, node] = np.where(graphs.adjacency[:, :node, node], depth[:, :node] + 1, 0).max(axis=1)
-    return depth
+def is_identity(graphs: GraphBatch) -> NDArray[np.bool_]:
+    """Which nodes only pass their input on: `(B, N)`."""
+    codes = [code for code, operation in enumerate(graphs.vocabulary) if operation in IDENTITIES]
+    return np.isin(graphs.operations, codes)
 
 
-def path_counts(graphs: GraphBatch) -> Array:
-    """The number of paths from the first node to each node: `(B, N)`."""
-    paths = np.zeros(graphs.operations.shape, dtype=np.float32)
-    paths[:, 0] = 1
-    for node in range(1, paths.shape[1]):
-        paths[:, node] = (graphs.adjacency[:, :node, node] * paths[:, :node]).sum(axis=1)
-    return paths
+def contracted(graphs: GraphBatch) -> Array:
+    """Adjacency with identities cut out: `(B, N, N)`, the number of ways from a node to the next that does something.
+
+    >>> from nasx.search_spaces.graph import Graph
+    >>> graph = Graph(["input", "skip_connect", "output"], [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> contracted(GraphBatch.from_graphs([graph]))[0].tolist()
+    [[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    ways = graphs.adjacency.astype(np.float32)
+    identity = is_identity(graphs)
+    for node in np.flatnonzero(identity.any(axis=0)):
+        rows = identity[:, node]
+        ways[rows] += ways[rows, :, node, None] * ways[rows, None, node, :]
+        ways[rows, :, node] = 0
+        ways[rows, node, :] = 0
+    return np.minimum(ways, _MANY)
+
+
+def longest_paths(adjacency: NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:
+    """The heaviest path that ends at each node, and the heaviest that starts there.
+
+    Args:
+        adjacency: `(B, N, N)`, upper-triangular.
+        weights: Weight of each node in each of W weightings, `(B, N, W)`, not negative.
+
+    Returns:
+        Two arrays `(B, N, W)`; a path's weight includes both its ends.
+    """
+    forward, backward = weights.copy(), weights.copy()
+    for node in range(1, weights.shape[1]):
+        before = np.where(adjacency[:, :node, node, None], forward[:, :node], 0)
+        forward[:, node] += before.max(axis=1)
+    for node in range(weights.shape[1] - 2, -1, -1):
+        after = np.where(adjacency[:, node, node + 1 :, None], backward[:, node + 1 :], 0)
+        backward[:, node] += after.max(axis=1)
+    return forward, backward
+
+
+def path_counts(graphs: GraphBatch) -> tuple[Array, Array]:
+    """How many paths lead from the first node to each node, and from each node to the last: two arrays `(B, N)`."""
+    rows, adjacency = np.arange(len(graphs)), graphs.adjacency
+    forward = np.zeros(graphs.operations.shape, dtype=np.float32)
+    backward = np.zeros_like(forward)
+    forward[:, 0] = 1
+    backward[rows, graphs.num_nodes - 1] = 1
+    for node in range(1, forward.shape[1]):
+        forward[:, node] = np.minimum((adjacency[:, :node, node] * forward[:, :node]).sum(axis=1), _MANY)
+    for node in range(forward.shape[1] - 2, -1, -1):
+        onward = (adjacency[:, node, node + 1 :] * backward[:, node + 1 :]).sum(axis=1)
+        backward[:, node] = np.minimum(backward[:, node] + onward, _MANY)
+    return forward, backward
+
+
+def node_features(graphs: GraphBatch) -> Array:
+    """Where each node stands: `(B, N, 6)`.
+
+    The longest path up to it and from it, counted in nodes and in nodes that do something (each divided by 3, to be
+    of order one), and the logarithms of the numbers of paths to it and from it.
+    """
+    real = graphs.mask
+    weights = np.stack([real, real & ~is_identity(graphs)], axis=-1).astype(np.float32)
+    forward, backward = longest_paths(graphs.adjacency, weights)
+    paths = np.log1p(np.stack(path_counts(graphs), axis=-1))
+    return np.concatenate([forward / 3, backward / 3, paths], axis=-1) * real[..., None]
 
 
 def summary_features(graphs: GraphBatch) -> Array:
-    """A graph in a few numbers: `(B, 5 + 3 V)`.
+    """A graph in a few numbers: `(B, 4 + 3 V + 2 V^2)`.
 
-    Nodes, edges, depth, logarithm of the number of paths, longest path over nodes; then for each operation how often
-    it occurs, and the edges into and out of it.
+    Nodes, edges, logarithm of the number of paths, longest path of nodes that do something; then for each operation
+    how often it occurs, how often at most on one path, how often on the average path; then for each two operations
+    the edges and (logarithms) the walks between them, identities contracted.
     """
-    rows = np.arange(len(graphs))
-    last = graphs.num_nodes - 1
-    edges = graphs.adjacency.sum(axis=(1, 2))
-    depth = depths(graphs)[rows, last]
-    paths = np.log1p(path_counts(graphs)[rows, last])
-    scalars = np.stack([graphs.num_nodes, edges, depth, paths, depth / np.maximum(last, 1)], axis=1)
+    count = len(graphs)
     operations = one_hot(graphs)
-    in_degree = graphs.adjacency.sum(axis=1, dtype=np.float32)
-    out_degree = graphs.adjacency.sum(axis=2, dtype=np.float32)
-    counts = [operations.sum(axis=1)]
-    counts += [np.einsum("bn,bnv->bv", degree, operations) for degree in (in_degree, out_degree)]
-    return np.concatenate([scalars.astype(np.float32), *counts], axis=1)
+    active = (graphs.mask & ~is_identity(graphs)).astype(np.float32)[..., None]
+    longest = longest_paths(graphs.adjacency, np.concatenate([active, operations], axis=-1))[0].max(axis=1)
+    forward, backward = path_counts(graphs)
+    paths = backward[:, 0]
+    on_paths = np.einsum("bn,bnv->bv", forward * backward, operations) / np.maximum(paths, 1)[:, None]
+    ways = contracted(graphs)
+    kinds = (operations * active).transpose(0, 2, 1)
+    edges = kinds @ ways @ operations
+    walks = np.log1p(kinds @ walk_counts(ways, operations))
+    scalars = [graphs.num_nodes, graphs.adjacency.sum(axis=(1, 2)), np.log1p(paths)]
+    parts = [np.stack(scalars, axis=1), longest, operations.sum(axis=1), on_paths]
+    parts += [np.log1p(edges).reshape(count, -1), walks.reshape(count, -1)]
+    return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def depth_features(graphs: GraphBatch, levels: int) -> Array:
-    """How often each operation occurs at each depth, from the input and from the output: `(B, 2 * levels * V)`.
+def walk_counts(ways: Array, operations: Array) -> Array:
+    """How many walks of any length lead from each node to each operation: `(B, N, V)`.
 
-    Depths past the last level count as the last level.
+    Args:
+        ways: Contracted adjacency `(B, N, N)`.
+        operations: One-hot operations `(B, N, V)`.
     """
-    operations = one_hot(graphs)
-    forward = depths(graphs)
-    total = forward[np.arange(len(graphs)), graphs.num_nodes - 1][:, None]
-    parts = []
-    for depth in (forward, total - forward):
-        level = np.clip(depth, 0, levels - 1)
-        at_level = (level[..., None] == np.arange(levels)).astype(np.float32)
-        parts.append(np.einsum("bnl,bnv->blv", at_level, operations).reshape(len(graphs), -1))
-    return np.concatenate(parts, axis=1)
+    walks = np.zeros_like(operations)
+    for node in range(walks.shape[1] - 2, -1, -1):
+        onward = ways[:, node, None, node + 1 :] @ (operations[:, node + 1 :] + walks[:, node + 1 :])
+        walks[:, node] = np.minimum(onward[:, 0], _MANY)
+    return walks
 
 
-def walk_features(graphs: GraphBatch, length: int) -> Array:
-    """Numbers of walks of 1..length edges between each two kinds of operations, `log(1 + X^T A^k X)`.
-
-    Shape `(B, length * V * V)`.
-    """
-    operations = one_hot(graphs)
-    adjacency = graphs.adjacency.astype(np.float32)
-    reached, parts = operations, []
-    for _ in range(length):
-        reached = adjacency @ reached  # (B, N, V): walks from a node to an operation
-        parts.append(np.log1p(operations.transpose(0, 2, 1) @ reached).reshape(len(graphs), -1))
-    return np.concatenate(parts, axis=1)
-
-
-def path_hashes(graphs: GraphBatch, length: int) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
-    """The operation sequences along the paths from the first to the last node.
+def path_hashes(graphs: GraphBatch, length: int) -> tuple[NDArray[np.int64], NDArray[np.uint64], Array]:
+    """The sequences of operations along the paths from the first to the last node, identities contracted.
 
     All paths of all graphs are followed at once, one edge at a time; paths of a graph that stand at one node with one
-    sequence behind them are merged and counted. Paths with more than `length` inner nodes are not followed to their
-    end; what they begin with is reported instead.
+    sequence behind them are merged and counted. A path with more than `length` inner nodes counts as what it begins
+    with.
 
     Returns:
         Graph numbers, hashes of the sequences, numbers of paths: three arrays `(P,)`.
     """
+    ways, last = contracted(graphs), graphs.num_nodes - 1
+    labels = (graphs.operations + 1).astype(np.uint64)
     graph = np.arange(len(graphs))
     node = np.zeros(len(graphs), dtype=np.int64)
     hashes = np.zeros(len(graphs), dtype=np.uint64)
-    counts = np.ones(len(graphs), dtype=np.int64)
-    last = graphs.num_nodes - 1
-    labels = (graphs.operations + 1).astype(np.uint64)
-    found: list[tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]] = []
+    counts = np.ones(len(graphs), dtype=np.float32)
+    ended = []
     for step in range(length + 2):
-        done = node == last[graph]
-        if step == length + 1:
-            done[:] = True
-        found.append((graph[done], hashes[done], counts[done]))
-        graph, node, hashes, counts = graph[~done], node[~done], hashes[~done], counts[~done]
-        if len(graph) == 0:
-            break
-        origin, node = graphs.adjacency[graph, node].nonzero()
-        graph, counts = graph[origin], counts[origin]
+        ends = (node == last[graph]) | (step == length + 1)
+        ended.append((graph[ends], hashes[ends], counts[ends]))
+        graph, node, hashes, counts = graph[~ends], node[~ends], hashes[~ends], counts[~ends]
+        onward = ways[graph, node]  # (P, N)
+        origin, node = onward.nonzero()
+        counts = np.minimum(counts[origin] * onward[origin, node], _MANY)
+        graph, hashes = graph[origin], hashes[origin]
         inner = node != last[graph]
-        hashes = np.where(inner, hashes[origin] * _PRIME + labels[graph, node], hashes[origin])
+        hashes[inner] = hashes[inner] * _PRIME + labels[graph[inner], node[inner]]
         graph, node, hashes, counts = _merged(graph, node, hashes, counts)
-    graphs_found, hashes_found, counts_found = (np.concatenate(part) for part in zip(*found, strict=True))
-    return graphs_found, hashes_found, counts_found
+    graphs_ended, hashes_ended, counts_ended = (np.concatenate(part) for part in zip(*ended, strict=True))
+    return graphs_ended, hashes_ended, counts_ended
 
 
 def _merged(
-    graph: NDArray[np.int64], node: NDArray[np.int64], hashes: NDArray[np.uint64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+    graph: NDArray[np.int64], node: NDArray[np.int64], hashes: NDArray[np.uint64], counts: Array
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], Array]:
     """Adds up the counts of equal (graph, node, hash)."""
     order = np.lexsort((hashes, node, graph))
     graph, node, hashes, counts = graph[order], node[order], hashes[order], counts[order]
     new = np.ones(len(graph), dtype=bool)
     new[1:] = (graph[1:] != graph[:-1]) | (node[1:] != node[:-1]) | (hashes[1:] != hashes[:-1])
-    starts = np.flatnonzero(new)
-    if len(starts) == len(graph):
+    first = np.flatnonzero(new)
+    if len(first) == len(graph):
         return graph, node, hashes, counts
-    return graph[starts], node[starts], hashes[starts], np.add.reduceat(counts, starts)
+    return graph[first], node[first], hashes[first], np.add.reduceat(counts, first)
 
 
 @dataclass
 class FeatureExtractor:
-    """Turns graphs into feature vectors; learns from training graphs which paths exist.
+    """Turns graphs into feature vectors: the summary, and the counts of the paths that the training graphs have.
 
-    Graphs are pruned first, so functionally equal cells have equal features. A path that no training graph has is
-    ignored.
+    Graphs are pruned first, so functionally equal cells have equal features. Features that are the same for all
+    training graphs are left out.
 
     >>> from nasx.search_spaces.graph import Graph
-    >>> conv = Graph(["input", "conv", "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
-    >>> skip = Graph(["input", "conv", "output"], [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
-    >>> extractor = FeatureExtractor.of(GraphBatch.from_graphs([conv, skip]))
-    >>> extractor(GraphBatch.from_graphs([conv, skip, conv])).shape == (3, extractor.width)
+    >>> plain = Graph(["input", "conv", "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    >>> residual = Graph(["input", "conv", "output"], [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> extractor = FeatureExtractor.of(GraphBatch.from_graphs([plain, residual]))
+    >>> extractor(GraphBatch.from_graphs([plain, residual, plain])).shape == (3, extractor.columns.sum())
     True
     """
 
     vocabulary: tuple[str, ...]
-    levels: int
     paths: NDArray[np.uint64]
-    walk_length: int = 3
-    path_length: int = 6
+    columns: NDArray[np.bool_]
+    path_length: int
 
     @classmethod
-    def of(cls, graphs: GraphBatch, walk_length: int = 3, path_length: int = 6) -> FeatureExtractor:
-        """Learns vocabulary, depth and paths of the training graphs."""
+    def of(cls, graphs: GraphBatch, path_length: int = 8) -> FeatureExtractor:
+        """Learns from the training graphs which paths exist and which features differ."""
         pruned = graphs.pruned()
-        levels = min(int(depths(pruned).max()) + 1, 16)
-        hashes = np.unique(path_hashes(pruned, path_length)[1])
-        return cls(graphs.vocabulary, levels, hashes, walk_length, path_length)
-
-    @property
-    def width(self) -> int:
-        """Number of features F."""
-        operations = len(self.vocabulary)
-        return 5 + 3 * operations + 2 * self.levels * operations + self.walk_length * operations**2 + len(self.paths)
+        paths = np.unique(path_hashes(pruned, path_length)[1])
+        features = _features(pruned, paths, path_length)
+        columns = (features != features[:1]).any(axis=0)
+        columns[0] = True  # a regressor needs at least one
+        return cls(graphs.vocabulary, paths, columns, path_length)
 
     def __call__(self, graphs: GraphBatch) -> Array:
         """Features `(B, F)` of graphs.
 
         Raises:
-            UsageError: If a graph has an operation the training graphs' vocabulary lacks.
+            UsageError: If a graph has an operation that the vocabulary of the training graphs lacks.
         """
-        graphs = graphs.pruned().recode(self.vocabulary)
-        features = np.zeros((len(graphs), self.width), dtype=np.float32)
-        fixed = [
-            summary_features(graphs),
-            depth_features(graphs, self.levels),
-            walk_features(graphs, self.walk_length),
-        ]
-        np.concatenate(fixed, axis=1, out=features[:, : self.width - len(self.paths)])
-        graph, hashes, counts = path_hashes(graphs, self.path_length)
-        if len(self.paths):
-            column = np.minimum(np.searchsorted(self.paths, hashes), len(self.paths) - 1)
-            known = self.paths[column] == hashes
-            columns = self.width - len(self.paths) + column[known]
-            np.add.at(features, (graph[known], columns), counts[known])
-        return features
+        pruned = graphs.pruned().recode(self.vocabulary)
+        return np.ascontiguousarray(_features(pruned, self.paths, self.path_length)[:, self.columns])
+
+
+def _features(graphs: GraphBatch, paths: NDArray[np.uint64], length: int) -> Array:
+    """All features: the summary, then how often each of the (sorted) paths occurs; unknown paths are ignored."""
+    graph, hashes, counts = path_hashes(graphs, length)
+    column = np.minimum(np.searchsorted(paths, hashes), len(paths) - 1)
+    known = paths[column] == hashes
+    occurrences = np.zeros((len(graphs), len(paths)), dtype=np.float32)
+    np.add.at(occurrences, (graph[known], column[known]), counts[known])
+    return np.concatenate([summary_features(graphs), occurrences], axis=1)

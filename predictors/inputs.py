@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from nasx.predictors.features import Array
 from nasx.search_spaces.batch import GraphBatch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,6 +26,8 @@ class Inputs(NamedTuple):
     """Directed adjacency `(..., N, N)`, 0.0 or 1.0."""
     mask: Tensor
     """1.0 where there is a node `(..., N)`."""
+    nodes: Tensor | None = None
+    """Features of the nodes `(..., N, 6)`."""
     summary: Tensor | None = None
     """Features of the whole graph `(..., F)`."""
 
@@ -32,18 +35,29 @@ class Inputs(NamedTuple):
         """Picks graphs along the first dimension; an index `(E, b)` gives each member its own batch."""
         return Inputs(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
 
+    def unsqueezed(self) -> Inputs:
+        """Puts a member dimension of 1 in front."""
+        return Inputs(*(None if part is None else part.unsqueeze(0) for part in self))  # type: ignore[arg-type]
+
     def joined(self, other: Inputs) -> Inputs:
         """Appends other graphs along the second dimension."""
         pairs = zip(self, other, strict=True)
         return Inputs(*(None if a is None or b is None else torch.cat([a, b], dim=1) for a, b in pairs))  # type: ignore[arg-type]
 
 
-def encode(graphs: GraphBatch, device: torch.device, summary: NDArray[np.floating] | None = None) -> Inputs:
+def encode(
+    graphs: GraphBatch, device: torch.device, nodes: Array | None = None, summary: Array | None = None
+) -> Inputs:
     """Puts graphs, already recoded to the predictor's vocabulary, onto a device, padded to the largest of them."""
     count = int(graphs.num_nodes.max())
+
+    def tensor(values: NDArray[Any] | None, dtype: type = np.float32) -> Tensor | None:
+        return None if values is None else torch.from_numpy(values.astype(dtype)).to(device)
+
     return Inputs(
-        torch.from_numpy(np.maximum(graphs.operations[:, :count], 0).astype(np.int64)).to(device),
-        torch.from_numpy(graphs.adjacency[:, :count, :count].astype(np.float32)).to(device),
-        torch.from_numpy(graphs.mask[:, :count].astype(np.float32)).to(device),
-        None if summary is None else torch.from_numpy(np.asarray(summary, dtype=np.float32)).to(device),
+        tensor(np.maximum(graphs.operations[:, :count], 0), np.int64),  # type: ignore[arg-type]
+        tensor(graphs.adjacency[:, :count, :count]),  # type: ignore[arg-type]
+        tensor(graphs.mask[:, :count]),  # type: ignore[arg-type]
+        None if nodes is None else tensor(nodes[:, :count]),
+        tensor(summary),
     )

@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 from nasx.predictors.inputs import Inputs
-from nasx.predictors.layers import Embedding, GroupLinear, LayerNorm, Linear
+from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,11 +38,14 @@ class NetworkConfig:
     layer_scale: float = 1e-4
     """First value of the factor on the feed-forward's branch (released code)."""
     dropout: float = 0.05
+    shared_dropout: bool = False
+    """Drop a channel in all nodes of a graph together: as good, and N times fewer random numbers."""
     tokens: Literal["frequency", "learned"] = "frequency"
     """f_PE of label and position (published) or one learned vector an operation."""
     directions: Literal["symmetric", "both"] = "symmetric"
     """Attend along edges whatever their direction (published), or separately to successors and predecessors."""
-    l2_norm: bool = True
+    unit_norm: bool = True
+    """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
     readout: Literal["mean", "sum"] = "mean"
     """How the nodes of a block's output become one vector before the blocks are fused."""
     positive: bool = True
@@ -55,6 +58,7 @@ class NARFormerV2Network(nn.Module):
     Args:
         config: The network's switches.
         operations: Number V of operations.
+        node_features: Number of features that join each token.
         summary_features: Number of whole-graph features that join the representation before the head.
         label_codes: f_PE of the operations' labels, `(V, C)`, where `config.tokens` is "frequency".
 
@@ -66,7 +70,12 @@ class NARFormerV2Network(nn.Module):
     """
 
     def __init__(
-        self, config: NetworkConfig, operations: int, summary_features: int = 0, label_codes: Tensor | None = None
+        self,
+        config: NetworkConfig,
+        operations: int,
+        node_features: int = 0,
+        summary_features: int = 0,
+        label_codes: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -79,20 +88,23 @@ class NARFormerV2Network(nn.Module):
         else:
             self.tokens = Embedding(members, operations, width)
             features = width
+        features += node_features
         self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
         self.fusion = Fusion(members, config.blocks, width)
         self.head = Head(config, summary_features)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
-        nodes = graphs.mask.unsqueeze(-1)  # (., B, N, 1)
+        real = graphs.mask.unsqueeze(-1)  # (., B, N, 1)
         h = self.tokens(graphs.codes)
         h = h.expand(self.config.members, *h.shape[1:])
+        if graphs.nodes is not None:
+            h = torch.cat([h, graphs.nodes.expand(len(h), -1, -1, -1)], dim=-1)
         outputs = []
         for block in self.blocks:
             h = block(h, graphs.adjacency)
-            pooled = (h * nodes).sum(2)
-            outputs.append(pooled / nodes.sum(2) if self.config.readout == "mean" else pooled)
+            pooled = (h * real).sum(2)
+            outputs.append(pooled / real.sum(2) if self.config.readout == "mean" else pooled)
         return self.head(self.fusion(torch.stack(outputs, dim=-2)), graphs.summary)
 
 
@@ -133,14 +145,15 @@ class Block(nn.Module):
         self.up = GroupLinear(members, width, width * config.ratio, config.groups, config.group_norm)
         self.down = GroupLinear(members, width * config.ratio, width, config.groups, config.group_norm)
         self.scale = nn.Parameter(torch.full((members, 1, 1, width), config.layer_scale))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, config.shared_dropout)
 
     def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
         """Maps nodes `(E, B, N, d_in)` to `(E, B, N, width)`; `adjacency (., B, N, N)` is upper-triangular."""
         h = self.enhance(h, adjacency)
         h = self.attention(h, adjacency) + self.root(h)
-        if self.config.l2_norm:
-            h = F.normalize(h, dim=-1)
+        h = F.normalize(h, dim=-1)
+        if not self.config.unit_norm:
+            h = h * math.sqrt(h.shape[-1])
         h = self.dropout(F.relu(h))
         hidden = self.dropout(F.relu(self.up(self.norm(h))))
         return torch.addcmul(h, self.scale, self.dropout(self.down(hidden)))
@@ -213,21 +226,27 @@ class Fusion(nn.Module):
 
 
 class Head(nn.Module):
-    """Prediction head: y = -logsigmoid(FC(relu(FC(relu(FC(h))))))  (12)."""
+    """Prediction head: y = -logsigmoid(FC(relu(FC(relu(FC(h))))))  (12).
+
+    Features of the whole graph, where there are any, join h through a linear map and ReLU, as the static features of
+    the published latency model do.
+    """
 
     def __init__(self, config: NetworkConfig, summary_features: int) -> None:
         super().__init__()
         members, width = config.members, config.width
         self.positive = config.positive
-        self.first = Linear(members, width + summary_features, width)
+        self.summary = Linear(members, summary_features, width) if summary_features else None
+        self.first = Linear(members, width * (2 if summary_features else 1), width)
         self.second = Linear(members, width, width)
         self.last = Linear(members, width, 1, bias_bound=1.0)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, h: Tensor, summary: Tensor | None) -> Tensor:
-        """Maps representations `(E, B, d)`, joined with the graphs' features, to scores `(E, B)`."""
-        if summary is not None:
-            h = torch.cat([h, summary.expand(len(h), -1, -1)], dim=-1)
+        """Maps representations `(E, B, d)` and summaries `(., B, F)` to scores `(E, B)`."""
+        if self.summary is not None:
+            assert summary is not None
+            h = torch.cat([h, F.relu(self.summary(summary.expand(len(h), -1, -1)))], dim=-1)
         h = self.dropout(F.relu(self.first(h)))
         h = self.dropout(F.relu(self.second(h)))
         y = self.last(h).squeeze(-1)

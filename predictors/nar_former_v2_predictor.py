@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from nasx.predictors.base import Direction
+from nasx.predictors.inputs import Inputs
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
 from nasx.predictors.presets import PRESETS, NARFormerV2Config
 from nasx.predictors.torch_predictor import TorchConfig, TorchPredictor, with_options
@@ -62,10 +63,11 @@ class NARFormerV2(TorchPredictor):
             raise unknown("preset of nar-former-v2", self.preset, PRESETS)
         return with_options(PRESETS[self.preset], self.options)  # type: ignore[no-any-return]
 
-    def _build(self, config: TorchConfig, vocabulary: tuple[str, ...], summary_features: int) -> nn.Module:
+    def _build(self, config: TorchConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)
         codes = label_codes(vocabulary) if network.tokens == "frequency" else None
-        return NARFormerV2Network(network, len(vocabulary), summary_features, codes)
+        features = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
+        return NARFormerV2Network(network, len(vocabulary), *features, label_codes=codes)
 
 
 def label_codes(vocabulary: tuple[str, ...]) -> torch.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from nasx.predictors.augmentation import first_reorderings
 from nasx.predictors.base import Direction, Predictor, Progress
-from nasx.predictors.features import summary_features
+from nasx.predictors.features import Array, node_features, summary_features
 from nasx.predictors.inputs import Inputs, encode
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
@@ -34,8 +34,10 @@ class TorchConfig(TrainingConfig):
     copies: Literal["reordered", "same"] = "reordered"
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""
-    summary: bool = False
-    """Give the network features of the whole graph (depth, edges, operation counts) besides its nodes."""
+    node_features: bool = False
+    """Join each node's token with where it stands: depth, numbers of paths (`features.node_features`)."""
+    summary_features: bool = False
+    """Join the graph's representation with counts, depths and walks (`features.summary_features`)."""
     target_scaling: Scaling = "unit"
 
 
@@ -52,16 +54,15 @@ class TorchPredictor(Predictor):
         """The full configuration, from the constructor's parameters."""
 
     @abstractmethod
-    def _build(self, config: TorchConfig, vocabulary: tuple[str, ...], summary_features: int) -> nn.Module:
-        """A fresh network that maps `Inputs` of `(E, b)` graphs to scores `(E, b)`."""
+    def _build(self, config: TorchConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
+        """A fresh network that maps `Inputs` of `(E, b)` graphs, shaped as the given ones, to scores `(E, b)`."""
 
     _network: nn.Module | None = None
     _config: TorchConfig
     _vocabulary: tuple[str, ...]
     _scaler: TargetScaler
     _score_map: ScoreMap
-    _summary_center: NDArray[np.float32]
-    _summary_spread: NDArray[np.float32]
+    _summary_scaler: tuple[Array, Array] | None
 
     @property
     def fitted(self) -> bool:
@@ -94,13 +95,14 @@ class TorchPredictor(Predictor):
         config = self._config = self.config
         self._vocabulary = graphs.vocabulary
         graphs = self._readable(graphs)
-        summaries = summary_features(graphs)
-        self._summary_center = summaries.mean(axis=0)
-        self._summary_spread = np.where(summaries.std(axis=0) > 1e-6, summaries.std(axis=0), 1).astype(np.float32)
+        self._summary_scaler = None
+        if config.summary_features:
+            summaries = summary_features(graphs)
+            self._summary_scaler = summaries.mean(axis=0), summaries.std(axis=0)
         self._scaler = TargetScaler.of(targets, config.target_scaling)
         scaled = self._scaler.scaled(targets)
-        self._network = self._build(config, self._vocabulary, summaries.shape[1] if config.summary else 0).to(device)
         inputs = self._inputs(graphs, device)
+        self._network = self._build(config, self._vocabulary, inputs).to(device)
         copies = None
         if config.consistency:
             copies = self._inputs(first_reorderings(graphs), device) if config.copies == "reordered" else inputs
@@ -134,9 +136,13 @@ class TorchPredictor(Predictor):
         return (graphs.pruned() if self._config.pruned else graphs).recode(self._vocabulary)
 
     def _inputs(self, graphs: GraphBatch, device: torch.device) -> Inputs:
-        if not self._config.summary:
-            return encode(graphs, device)
-        return encode(graphs, device, (summary_features(graphs) - self._summary_center) / self._summary_spread)
+        nodes = node_features(graphs) if self._config.node_features else None
+        summary = None
+        if self._summary_scaler is not None:
+            mean, deviation = self._summary_scaler
+            summary = (summary_features(graphs) - mean) / np.where(deviation > 1e-6, deviation, 1)
+            summary = np.where(deviation > 1e-6, summary.clip(-5, 5), 0)  # what never varied says nothing
+        return encode(graphs, device, nodes, summary)
 
     def _scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
         """The members' scores `(E, B)` of readable graphs, graphs of one size side by side to save padding."""
@@ -146,15 +152,15 @@ class TorchPredictor(Predictor):
         scores = np.empty((self._config.members, len(graphs)), dtype=np.float32)
         with torch.inference_mode():
             for rows in _chunks(graphs.num_nodes, nodes_a_chunk=4096):
-                inputs = self._inputs(graphs[rows], device)
-                inputs = Inputs(*(None if part is None else part.unsqueeze(0) for part in inputs))  # type: ignore[arg-type]
+                inputs = self._inputs(graphs[rows], device).unsqueezed()
                 scores[:, rows] = self._network(inputs).cpu().numpy()
         return scores
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         assert self._network is not None
         tensors = {f"network.{key}": value.cpu().numpy() for key, value in self._network.state_dict().items()}
-        tensors |= {"summary.center": self._summary_center, "summary.spread": self._summary_spread}
+        if self._summary_scaler is not None:
+            tensors |= dict(zip(("summary.mean", "summary.deviation"), self._summary_scaler, strict=True))
         state = {
             "config": dataclasses.asdict(self._config),
             "vocabulary": list(self._vocabulary),
@@ -168,8 +174,11 @@ class TorchPredictor(Predictor):
         self._vocabulary = tuple(state["vocabulary"])
         self._scaler = TargetScaler(**state["scaler"])
         self._score_map = ScoreMap(**state["score_map"])
-        self._summary_center, self._summary_spread = tensors["summary.center"], tensors["summary.spread"]
-        network = self._build(self._config, self._vocabulary, len(self._summary_center) if self._config.summary else 0)
+        self._summary_scaler = None
+        if self._config.summary_features:
+            self._summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
+        blank = GraphBatch([[0]], [[[False]]], [1], self._vocabulary)
+        network = self._build(self._config, self._vocabulary, self._inputs(blank, torch.device("cpu")))
         weights = {key.removeprefix("network."): torch.from_numpy(tensors[key].copy()) for key in tensors}
         network.load_state_dict({key: weights[key] for key in network.state_dict()})
         self._network = network.to(resolve_device(self.device)).eval()
