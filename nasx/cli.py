@@ -16,8 +16,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-data = typer.Typer(help="Ground truth: what is here, and how to bring your own.", no_args_is_help=True)
+data = typer.Typer(
+    rich_markup_mode=None, help="Ground truth: what is here, and how to bring your own.", no_args_is_help=True
+)
 app.add_typer(data, name="data")
 
 BenchmarkOption = Annotated[str, typer.Option(help="Name of a benchmark (nasx data list), or a .csv / .parquet table.")]
@@ -58,7 +61,8 @@ def search(
 
     options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
     if resume is not None:
-        options = {**runs.read_options(resume), **_allowed_on_resume(context)}
+        changed = _allowed_on_resume(context)
+        options = {**runs.read_options(resume), **changed}
     truth = load_benchmark(
         options["benchmark"],
         dataset=options["dataset"],
@@ -118,10 +122,10 @@ def evaluate(
     rank_against: RankOption = None,
     space: SpaceOption = None,
     predictor: Annotated[
-        Optional[list[str]], typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
+        list[str] | None, typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
     ] = None,
     train_size: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
@@ -131,7 +135,7 @@ def evaluate(
 ) -> None:
     """Measure how well a predictor ranks architectures it was not trained on."""
     from nasx.benchmark import load_benchmark
-    from nasx.console import count_progress, screen, show_table
+    from nasx.console import count_progress, screen, show_evaluation
     from nasx.evaluation import evaluate as run_evaluation
 
     truth = load_benchmark(benchmark, dataset=dataset, space=space, target=target, rank_against=rank_against)
@@ -146,8 +150,7 @@ def evaluate(
             out=out,
             progress=progress,
         )
-    show_table(report.table(), f"{truth.name}: every repeat")
-    show_table(report.summary(), f"{truth.name}: mean and standard deviation over {repeats} repeats")
+    show_evaluation(report)
     if out is not None:
         screen.print(f"everything is in {out}", soft_wrap=True)
 
@@ -204,7 +207,7 @@ def data_import(
 def main() -> None:
     """Runs the command line; every error is one sentence on the error stream and an exit code."""
     try:
-        app()
+        app(prog_name="nasx")
     except NasxError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasx import search_loop
+    from nasx.evaluation_report import EvaluationReport
     from nasx.result import SearchResult
 
 screen = Console(highlight=False)
@@ -65,12 +66,14 @@ def show_search(result: SearchResult) -> None:
     table = Table(title=f"{result.space.name}: {result.metric}", title_justify="left")
     table.add_column("")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, justify="right")
     for label, cell in _ROWS:
         cells = [cell(column) for column in columns.values()]
         if any(cells):
             table.add_row(label, *cells)
     screen.print(table)
+    for name, column in columns.items():
+        screen.print(f"best {name}: {column.space.format(column.best)}", soft_wrap=True, markup=False)
 
 
 def _seconds(result: SearchResult) -> str:
@@ -79,39 +82,44 @@ def _seconds(result: SearchResult) -> str:
 
 
 _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
-    ("best architecture", lambda r: r.space.format(r.best)),
-    ("its value", lambda r: f"{r.best_value:.6g}"),
+    ("best value found", lambda r: f"{r.best_value:.6g}"),
     ("its rank", lambda r: "" if r.best_rank is None else f"{r.best_rank:,} of {r.ranked:,}"),
     ("regret to the optimum", lambda r: "" if r.regret is None else f"{r.regret:.4g}"),
     ("evaluations", lambda r: f"{r.evaluations}" + (f" ({r.failed} failed)" if r.failed else "")),
     ("duplicates avoided", lambda r: f"{r.duplicates_avoided}"),
     (
-        "Kendall's tau, unseen",
+        "Kendall's tau where not trained",
         lambda r: f"{r.kendall_tau:.3f} on {r.kendall_tau_pairs:,}" if r.kendall_tau == r.kendall_tau else "",
     ),
     ("seconds fit / score / rest", _seconds),
 )
 
 
+def show_evaluation(report: EvaluationReport) -> None:
+    """Prints every repeat of an evaluation, and below it each metric as mean and standard deviation."""
+    shown = {
+        "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
+        "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
+    }  # fmt: skip
+    for (predictor, size), rows in report.table().groupby(["predictor", "train_size"], sort=False):
+        cells = rows[list(shown)].rename(columns=shown)
+        show_table(cells, f"{predictor}, {size:,} training cells, {rows['test_rows'].iloc[0]:,} unseen ones ranked")
+    show_table(report.overview(), "mean ± standard deviation over repeats")
+
+
 def show_table(frame: pd.DataFrame, title: str) -> None:
-    """Prints a DataFrame; numbers get four significant decimals."""
+    """Prints a DataFrame, numbers to the right."""
     table = Table(title=title, title_justify="left")
-    for name in frame.columns:
-        table.add_column(str(name), justify="right" if frame[name].dtype.kind in "fi" else "left")
+    for place, name in enumerate(frame.columns):
+        table.add_column(str(name), justify="left" if place == 0 else "right")
     for row in frame.itertuples(index=False):
-        table.add_row(*map(_cell, row))
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
     screen.print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
-    return str(value)
 
 
 def show_names(rows: Sequence[tuple[str, ...]]) -> None:
     """Prints names and what they are, one line each."""
-    grid = Table.grid(padding=(0, 3))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     for row in rows:
-        grid.add_row(*row)
-    screen.print(grid, soft_wrap=True)
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        screen.print(line.rstrip(), soft_wrap=True, markup=False)

@@ -133,7 +133,8 @@ def search(
         direction = benchmark.direction if benchmark else "maximize"
     check_search(predictor, strategy, budget=budget, initial=initial, batch=batch, exploration=exploration)
     store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
-    run = _Run(space, objective, strategy, direction, seed, budget, store, progress)
+    allowed = _measured(benchmark) if benchmark else None
+    run = _Run(space, objective, allowed, strategy, direction, seed, budget, store, progress)
     if predictor is None:
         run.direct()
         fitted = None
@@ -175,6 +176,19 @@ def check_search(
         raise UsageError(f"an exploration share of {exploration} is outside 0 to 1")
 
 
+def _measured(benchmark: Benchmark) -> Callable[[Hashable], bool] | None:
+    """Says which architectures have a value of the target; None where all of the space have one."""
+    finite = np.isfinite(benchmark.values())
+    if len(finite) == benchmark.space.size and finite.all():
+        return None
+
+    def measured(architecture: Hashable) -> bool:
+        row = int(benchmark.rows([architecture])[0])
+        return row >= 0 and bool(finite[row])
+
+    return measured
+
+
 class _Run:
     """One search in progress: the space, the store, and the history so far."""
 
@@ -182,6 +196,7 @@ class _Run:
         self,
         space: SearchSpace,
         objective: Objective,
+        allowed: Callable[[Hashable], bool] | None,
         strategy: str,
         direction: Direction,
         seed: int,
@@ -189,7 +204,7 @@ class _Run:
         store: TrialStore,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.space, self.objective, self.store = space, objective, store
+        self.space, self.objective, self.allowed, self.store = space, objective, allowed, store
         self.strategy, self.direction, self.seed, self.budget = strategy, direction, seed, budget
         self.progress = progress
         self.history: list[Evaluation] = []
@@ -203,7 +218,7 @@ class _Run:
         strategy = self._strategy(0)
         known: dict[str, float] = {}
         for index in range(self.budget):
-            proposals, avoided = ask_unseen(strategy, 1, known)
+            proposals, avoided = ask_unseen(strategy, 1, known, self.allowed)
             if not proposals:
                 break  # the space has no architecture left
             self._round(index, lambda p=proposals, a=avoided: (p, a), size=1)  # type: ignore[misc]
@@ -213,7 +228,7 @@ class _Run:
 
     def guided(self, predictor: str | Predictor, initial: int, batch: int, exploration: float) -> Predictor | None:
         """Rounds of fit, propose, evaluate; returns the predictor fitted on everything at the end."""
-        self._round(0, lambda: unseen(self.space, self._rng(0), initial, ()), size=initial)
+        self._round(0, lambda: unseen(self.space, self._rng(0), initial, (), self.allowed), size=initial)
         index = 0
         while len(self.history) < self.budget:
             index += 1
@@ -230,7 +245,7 @@ class _Run:
         fitted = self._fit(predictor, index)
         seen = {evaluation.key for evaluation in self.history}
         if fitted is None:
-            return unseen(self.space, self._rng(index), n, seen)
+            return unseen(self.space, self._rng(index), n, seen, self.allowed)
         self.report("proposing")
         evaluated = [evaluation.architecture for evaluation in self.history if not evaluation.failed]
         known = {*self.operations, *self.space.graphs(evaluated).vocabulary}
@@ -241,6 +256,7 @@ class _Run:
             evaluated=evaluated,
             seen=seen,
             exploration=exploration,
+            allowed=self.allowed,
         )
 
     def _fit(self, predictor: str | Predictor, index: int) -> Predictor | None:

@@ -10,6 +10,7 @@ from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Strategy
 
 Score = Callable[[Sequence[Hashable]], np.ndarray]
+Allowed = Callable[[Hashable], bool]
 
 _PATIENCE = 50
 
@@ -38,6 +39,7 @@ def propose(
     seen: Collection[str],
     exploration: float = 0.1,
     candidates: int | None = None,
+    allowed: Allowed | None = None,
 ) -> tuple[list[Proposal], int]:
     """Lets a fresh strategy search against a predictor and proposes the best architectures not evaluated yet.
 
@@ -55,6 +57,7 @@ def propose(
         seen: Canonical keys that must not be proposed again.
         exploration: Share of random proposals, between 0 and 1.
         candidates: How many architectures to score; ``strategy.inner_candidates`` by default.
+        allowed: Says which architectures may be proposed (a table may not hold them all); None allows every one.
 
     Returns:
         The proposals (fewer than ``n`` only where the space has no more) and the number of functional duplicates that
@@ -64,17 +67,19 @@ def propose(
     sign = 1.0 if strategy.direction == "maximize" else -1.0
     ranked = sorted(scores, key=lambda architecture: -sign * scores[architecture])
     explore = min(n, round(exploration * n))
-    taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated))
+    taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated), allowed)
     proposals = [Proposal(architecture, key, scores[architecture]) for key, architecture in taken.items()]
     missing = n - len(proposals)
-    random, more = unseen(strategy.space, strategy.rng, missing, {*seen, *taken})
+    random, more = unseen(strategy.space, strategy.rng, missing, {*seen, *taken}, allowed)
     if random:
         predicted = score([p.architecture for p in random])
         proposals += [Proposal(p.architecture, p.key, float(v)) for p, v in zip(random, predicted, strict=True)]
     return proposals, avoided + more
 
 
-def unseen(space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str]) -> tuple[list[Proposal], int]:
+def unseen(
+    space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str], allowed: Allowed | None = None
+) -> tuple[list[Proposal], int]:
     """Samples ``n`` functionally different architectures whose canonical key is not in ``seen``.
 
     Returns:
@@ -86,16 +91,18 @@ def unseen(space: SearchSpace, rng: np.random.Generator, n: int, seen: Collectio
         wanted = n - len(fresh)
         if wanted <= 0:
             break
-        found, more = _first_unseen(space, space.samples(wanted, rng), wanted, {*seen, *fresh}, set())
+        found, more = _first_unseen(space, space.samples(wanted, rng), wanted, {*seen, *fresh}, set(), allowed)
         fresh |= found
         avoided += more
     if len(fresh) < n and space.size is not None and space.size <= 100_000:
         everything = [space.architecture(int(i)) for i in rng.permutation(space.size)]
-        fresh |= _first_unseen(space, everything, n - len(fresh), {*seen, *fresh}, set())[0]
+        fresh |= _first_unseen(space, everything, n - len(fresh), {*seen, *fresh}, set(), allowed)[0]
     return [Proposal(architecture, key) for key, architecture in fresh.items()], avoided
 
 
-def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[list[Proposal], int]:
+def ask_unseen(
+    strategy: Strategy, n: int, known: dict[str, float], allowed: Allowed | None = None
+) -> tuple[list[Proposal], int]:
     """Asks a strategy until it has proposed ``n`` functionally new architectures.
 
     A proposal that equals an evaluated one is not evaluated again: the strategy is told the value that is known.
@@ -104,6 +111,7 @@ def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[lis
         strategy: The strategy; it is told the values of duplicates.
         n: How many proposals are wanted.
         known: Canonical key -> value (NaN where the evaluation failed) of everything evaluated.
+        allowed: Says which architectures may be proposed; None allows every one.
 
     Returns:
         The proposals (fewer than ``n`` only where the space has no more) and the number of duplicates avoided.
@@ -114,6 +122,8 @@ def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[lis
         if len(fresh) == n:
             break
         for architecture in strategy.ask(n - len(fresh)):
+            if allowed is not None and not allowed(architecture):
+                continue
             key = strategy.space.canonical_key(architecture)
             if key in known:
                 strategy.tell([architecture], [known[key]])
@@ -123,7 +133,7 @@ def ask_unseen(strategy: Strategy, n: int, known: dict[str, float]) -> tuple[lis
                 fresh[key] = architecture
     proposals = [Proposal(architecture, key) for key, architecture in fresh.items()]
     if len(proposals) < n:
-        random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh})
+        random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh}, allowed)
         proposals, avoided = proposals + random, avoided + more
     return proposals, avoided
 
@@ -148,7 +158,12 @@ def _search(strategy: Strategy, score: Score, evaluated: Sequence[Hashable], can
 
 
 def _first_unseen(
-    space: SearchSpace, ranked: Sequence[Hashable], n: int, seen: set[str], ignore: set[Hashable]
+    space: SearchSpace,
+    ranked: Sequence[Hashable],
+    n: int,
+    seen: set[str],
+    ignore: set[Hashable],
+    allowed: Allowed | None,
 ) -> tuple[dict[str, Hashable], int]:
     """The first ``n`` architectures with a new canonical key, and how many twins of seen ones stood before them."""
     taken: dict[str, Hashable] = {}
@@ -156,7 +171,7 @@ def _first_unseen(
     for architecture in ranked:
         if len(taken) >= n:
             break
-        if architecture in ignore:
+        if architecture in ignore or (allowed is not None and not allowed(architecture)):
             continue
         key = space.canonical_key(architecture)
         if key in seen or key in taken:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from nasx.search_spaces.nasbench201 import NASBench201
 
 
@@ -13,6 +12,6 @@ def space() -> NASBench201:
     return NASBench201()
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-
 from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.strategies import STRATEGIES, make_strategy
 from nasx.strategies.guided import ask_unseen, propose, unseen
@@ -54,7 +53,7 @@ def test_twins_of_evaluated_cells_are_counted_not_proposed(space: NASBench201, r
             return getattr(space, name)
 
         def samples(self, n: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
-            return [twin] + space.samples(n, rng)
+            return [twin, *space.samples(n, rng)]
 
     proposals, avoided = unseen(Twin(), rng, 3, {space.canonical_key(alive)})  # type: ignore[arg-type]
     assert avoided >= 1

@@ -1,0 +1,35 @@
+"""The pictures are drawn, also where little is known."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasx.plots import draw_ranking, draw_search
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.mark.parametrize("optimum", [94.0, None])
+def test_search_picture(tmp_path: Path, optimum: float | None) -> None:
+    curves = {"with": np.array([math.nan, 90.0, 93.0]), "without": np.array([89.0, 89.0, 90.0])}
+    draw_search(tmp_path / "search.png", curves, optimum=optimum, metric="accuracy (percent)", title="a search")
+    assert (tmp_path / "search.png").read_bytes().startswith(PNG)
+
+
+def test_a_search_of_one_evaluation(tmp_path: Path) -> None:
+    draw_search(tmp_path / "search.png", {"with": np.array([1.0])}, optimum=None, metric="value", title="short")
+    assert (tmp_path / "search.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_ranking_picture(tmp_path: Path, rows: int) -> None:
+    rng = np.random.default_rng(0)
+    ranking = pd.DataFrame({"predicted": rng.random(rows), "true": rng.random(rows), "trained": rng.random(rows) < 0.2})
+    tau = 0.8 if rows > 1 else math.nan
+    draw_ranking(tmp_path / "ranking.png", ranking, tau=tau, metric="accuracy", title="nasbench201")
+    assert (tmp_path / "ranking.png").read_bytes().startswith(PNG)

@@ -1,0 +1,44 @@
+"""Run folders: written before the run begins, never over another run, readable afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from nasx.search_spaces.errors import NasxError, UsageError
+
+from nasx.runs import CONFIG, create_run, read_options
+
+
+def test_options_come_back_and_versions_are_written(tmp_path: Path) -> None:
+    folder = create_run(tmp_path / "run", "name", {"seed": 3, "budget": 50})
+    assert read_options(folder) == {"seed": 3, "budget": 50}
+    config = json.loads((folder / CONFIG).read_text())
+    assert config["seed"] == 3
+    assert {"python", "nasx", "torch", "numpy"} <= set(config["versions"])
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", "name", {})
+    with pytest.raises(UsageError, match="--resume"):
+        create_run(tmp_path / "run", "name", {})
+
+
+def test_two_runs_in_one_second_get_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len({create_run(None, "name", {}) for _ in range(3)}) == 3
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NasxError, match="choose another --out"):
+        create_run(tmp_path / "file" / "run", "name", {})
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"options": 3}'])
+def test_a_folder_without_a_run(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / CONFIG).write_text(text)
+    with pytest.raises(UsageError):
+        read_options(tmp_path)

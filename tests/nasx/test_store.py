@@ -1,0 +1,64 @@
+"""The trial store: plans are durable, torn journals are mended, storages are opened or refused in one sentence."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.nasbench201 import NASBench201
+from nasx.strategies.guided import unseen
+
+from nasx.store import TrialStore, open_storage
+
+SPACE = NASBench201()
+
+
+def test_a_plan_survives_the_process_and_is_finished_by_the_next(tmp_path: Path) -> None:
+    proposals, _ = unseen(SPACE, np.random.default_rng(0), 4, ())
+    first = TrialStore(SPACE, open_storage(tmp_path / "journal.log"))
+    first.plan(0, proposals, duplicates_avoided=3)
+    done, running, *_ = first.open_trials(0)
+    first.start(done)
+    first.finish(done, 91.5, None)
+    first.start(running)
+
+    second = TrialStore(SPACE, open_storage(tmp_path / "journal.log"), resume=True)
+    assert second.planned(0) == 4
+    assert len(second.open_trials(0)) == 3
+    for number, trial in enumerate(second.open_trials(0)):
+        second.start(trial)
+        second.finish(trial, math.nan if number == 2 else float(number), "ValueError: no" if number == 2 else None)
+    evaluations = second.evaluations(0)
+    assert [evaluation.architecture for evaluation in evaluations] == [p.architecture for p in proposals]
+    assert [evaluation.value for evaluation in evaluations[:3]] == [91.5, 0.0, 1.0]
+    assert evaluations[3].failed
+    assert evaluations[3].error == "ValueError: no"
+    assert {evaluation.duplicates_avoided for evaluation in evaluations} == {3}
+
+
+def test_half_a_plan_is_completed_without_repeats(tmp_path: Path) -> None:
+    proposals, _ = unseen(SPACE, np.random.default_rng(0), 4, ())
+    TrialStore(SPACE, open_storage(tmp_path / "journal.log")).plan(0, proposals[:2], 0)
+    store = TrialStore(SPACE, open_storage(tmp_path / "journal.log"), resume=True)
+    store.plan(0, proposals, 0)
+    planned = [trial.user_attrs["key"] for trial in store.open_trials(0)]
+    assert planned == [proposal.key for proposal in proposals]
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [("postgresq://host/db", "cannot be opened"), ("sqlite:////nowhere/at/all.db", "cannot be opened")],
+)
+def test_a_storage_that_cannot_be_opened_is_one_sentence(url: str, sentence: str) -> None:
+    with pytest.raises(NasxError, match=sentence) as raised:
+        open_storage(url)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_existing_study_is_not_taken_over(tmp_path: Path) -> None:
+    TrialStore(SPACE, open_storage(tmp_path / "journal.log"))
+    with pytest.raises(UsageError, match="already holds a study"):
+        TrialStore(SPACE, open_storage(tmp_path / "journal.log"))
