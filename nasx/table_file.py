@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from nasx.search_spaces.space import SearchSpace
 
 FORMAT = 1
-_KEY = b"nasx"
+_KEY, _CHECKSUM = b"nasx", b"nasx-crc32"
 
 _MAXIMIZE = {
     "accuracy",
@@ -177,8 +178,10 @@ def write_table(path: Path, table: Table) -> None:
         "source": table.source,
         "extra": dict(table.extra),
         "probes": _probes(table),
+        "checksums": _checksums(table),
     }
-    contents = pa.table(arrays).replace_schema_metadata({_KEY: json.dumps(description).encode()})
+    meaning = json.dumps(description).encode()
+    contents = pa.table(arrays).replace_schema_metadata({_KEY: meaning, _CHECKSUM: str(zlib.crc32(meaning)).encode()})
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,10 @@ def read_description(path: Path) -> dict[str, Any]:
 
     try:
         file = pq.read_metadata(path)
-        description = json.loads((file.metadata or {})[_KEY])
+        meaning = (file.metadata or {})[_KEY]
+        if zlib.crc32(meaning) != int(file.metadata[_CHECKSUM]):
+            raise ValueError("the checksum differs")
+        description = json.loads(meaning)
         newer = description["format"] > FORMAT
         description["rows"] = file.num_rows
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
@@ -245,6 +251,8 @@ def read_stored(path: Path, space: SearchSpace) -> Table:
             source=description["source"],
             extra=description["extra"],
         )
+        if _checksums(table) != description["checksums"]:
+            raise ValueError("a checksum differs")
         agrees = _probes(table) == description["probes"]
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise NasxError(f"{path} is not a table stored by nasx, or it is damaged; import the table again") from error
@@ -274,6 +282,13 @@ def _stored(table: Table) -> NDArray[np.int64] | list[str]:
     if isinstance(table.architectures, np.ndarray):
         return table.architectures
     return [table.space.format(architecture) for architecture in table.architectures]
+
+
+def _checksums(table: Table) -> dict[str, int]:
+    """CRC-32 of each column, the architectures' under the empty name."""
+    stored = table.architectures
+    columns = {"": stored, **table.columns} if isinstance(stored, np.ndarray) else dict(table.columns)
+    return {name: zlib.crc32(np.ascontiguousarray(values).data) for name, values in columns.items()}
 
 
 def _probes(table: Table, count: int = 5) -> dict[str, str]:

@@ -93,6 +93,21 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
         read_description(path)
 
 
+def test_a_flipped_byte_is_the_right_table_or_a_sentence(tmp_path: Path) -> None:
+    path, table, rng = tmp_path / "toy.parquet", make_table(), np.random.default_rng(0)
+    write_table(path, table)
+    whole = path.read_bytes()
+    for position in rng.permutation(len(whole))[:400]:
+        content = bytearray(whole)
+        content[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        try:
+            found = read_stored(path, make_space())
+        except NasxError:
+            continue
+        assert_same(found, table)
+
+
 def test_a_newer_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasx.table_file.FORMAT", 99)
     write_table(tmp_path / "toy.parquet", make_table())
