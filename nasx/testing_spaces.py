@@ -172,20 +172,24 @@ def _check_graphs(space: SearchSpace, architectures: Sequence[Any], seed: int) -
         space.canonical_keys(pool) == keys,
         f"canonical_keys(architectures) of {space.name} differs from canonical_key(a) of each of them",
     )
-    forms = [graph.canonical() for graph in graphs]
     hashes = [graph.canonical_hash() for graph in graphs]
-    for one, other in itertools.combinations(range(len(pool)), 2):
-        same = forms[one] == forms[other]
-        _require(
-            same == (hashes[one] == hashes[other]),
-            f"canonical_hash tells {forms[one]!r} and {forms[other]!r} apart differently than canonical does",
-        )
-        _require(
-            same == (keys[one] == keys[other]),
-            f"canonical_key of {space.name} is {'different' if same else 'equal'} for {pool[one]!r} and "
-            f"{pool[other]!r}, whose graphs are {'isomorphic' if same else 'different'}; "
-            "it must be equal exactly for isomorphic graphs",
-        )
+    forms = [graph.canonical() for graph in graphs]
+    for method, values in (("the canonical hash of graphs", hashes), (f"canonical_key of {space.name}", keys)):
+        first_form: dict[Graph, int] = {}
+        first_value: dict[str, int] = {}
+        for place, (form, value) in enumerate(zip(forms, values, strict=True)):
+            twin = first_form.setdefault(form, place)
+            _require(
+                values[twin] == value,
+                f"{method} differs for {pool[twin]!r} and {pool[place]!r}, whose graphs are isomorphic; "
+                "it must be equal for them",
+            )
+            twin = first_value.setdefault(value, place)
+            _require(
+                forms[twin] == form,
+                f"{method} is equal for {pool[twin]!r} and {pool[place]!r}, whose graphs are not isomorphic; "
+                "tell them apart, or build the same graph for both",
+            )
 
 
 def _check_enumeration(space: SearchSpace, architectures: Sequence[Any], seed: int) -> None:

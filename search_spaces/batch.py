@@ -201,6 +201,8 @@ class GraphBatch:
         Returns:
             The distinct graphs, and for every graph of this batch its position among them, ``(B,)``.
         """
+        if not len(self):
+            return self, np.zeros(0, dtype=np.int64)
         columns = [self.operations.astype(np.int16).view(np.uint8).reshape(len(self), -1)]
         columns.append(np.packbits(self.adjacency.reshape(len(self), -1), axis=1))
         columns += [np.ascontiguousarray(value).view(np.uint8).reshape(-1, 8) for value in self.attributes.values()]

@@ -8,7 +8,7 @@ Colours start from the depth of a node, so the canonical order is a topological 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Edges = Sequence[tuple[int, int]]
 Order = list[int]  # position of every node in the new order
@@ -76,7 +76,7 @@ class _Search:
             if depth[target] <= depth[source]:
                 depth[target] = depth[source] + 1
         depth[-1] = len(operations)  # the output is last even where nothing reaches it
-        self.start = _ranks(range(len(operations)), list(zip(depth, operations, strict=True)))
+        self.start = _ranks(list(zip(depth, operations, strict=True)))
 
     def run(self) -> Order:
         colours = self.refine(self.start)
@@ -99,7 +99,7 @@ class _Search:
                     )
                     for v in members
                 ]
-                ranks = _ranks(range(len(members)), signatures)
+                ranks = _ranks(signatures)
                 for node, rank in zip(members, ranks, strict=True):
                     refined[node] = colour + rank
                 changed = changed or any(ranks)
@@ -117,7 +117,7 @@ class _Search:
                 neighbours = (tuple(self.predecessors[node]), tuple(self.successors[node]))
                 numbers.append(seen.get(neighbours, 0))
                 seen[neighbours] = numbers[-1] + 1
-            for node, rank in zip(members, _ranks(range(len(members)), numbers), strict=True):
+            for node, rank in zip(members, _ranks(numbers), strict=True):
                 split[node] = colour + rank
         return split
 
@@ -165,24 +165,25 @@ class _Search:
         return sorted([(order[source], order[target]) for source, target in self.edges])
 
 
-def _ranks(nodes: Sequence[int], keys: Sequence) -> list[int]:
+def _ranks(keys: Sequence) -> list[int]:
     """The number of smaller keys, for every key; equal keys tie."""
     ranks = [0] * len(keys)
-    previous = None
-    rank = 0
-    for position, node in enumerate(sorted(nodes, key=keys.__getitem__)):
-        if position == 0 or keys[node] != previous:
-            rank, previous = position, keys[node]
-        ranks[node] = rank
+    rank, previous = 0, None
+    for position, place in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
+        if position == 0 or keys[place] != previous:
+            rank, previous = position, keys[place]
+        ranks[place] = rank
     return ranks
 
 
-def _ties(colours: Order):  # type: ignore[no-untyped-def]
+def _ties(colours: Order) -> Iterator[tuple[int, list[int]]]:
     """Yields ``(colour, members)`` of every cell with more than one node, by colour."""
     cells: dict[int, list[int]] = {}
     for node, colour in enumerate(colours):
         cells.setdefault(colour, []).append(node)
-    return ((colour, cells[colour]) for colour in sorted(cells) if len(cells[colour]) > 1)
+    if len(cells) == len(colours):
+        return iter(())
+    return iter(sorted((colour, members) for colour, members in cells.items() if len(members) > 1))
 
 
 def _reaches(node: int, targets: list[int], automorphisms: list[Order]) -> bool:
