@@ -19,6 +19,9 @@ class Cell101(NamedTuple):
     Attributes:
         adjacency: Rows of the upper-triangular matrix, joined by ``/``.
         operations: ``input``, the operations of the inner nodes, ``output``.
+
+    >>> cell_of(code_of(Parts([(0, 1), (1, 2)], [2])))
+    Cell101(adjacency='010/001/000', operations=('input', 'maxpool3x3', 'output'))
     """
 
     adjacency: str
@@ -26,7 +29,11 @@ class Cell101(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A cell as a directed acyclic graph on nodes 0 (input) .. n-1 (output), inner nodes in any order."""
+    """A cell as a directed acyclic graph on nodes 0 (input) .. n-1 (output), inner nodes in any order.
+
+    >>> parts_of(code_of(Parts([(0, 2), (2, 1), (1, 3)], [0, 1])))
+    Parts(edges=[(0, 1), (1, 2), (2, 3)], labels=[1, 0])
+    """
 
     edges: list[Edge]
     labels: list[int]  # of the inner nodes

@@ -49,6 +49,9 @@ class GraphNetwork(NamedTuple):
     Attributes:
         links: For each operation where its input comes from: 0 the network's input, k the k-th operation.
         operations: The four operations. Those that nobody reads feed the output.
+
+    >>> NASBenchGraph().architecture(0)
+    GraphNetwork(links=(0, 0, 0, 0), operations=('gat', 'gat', 'gat', 'gat'))
     """
 
     links: tuple[int, ...]

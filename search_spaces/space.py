@@ -28,6 +28,13 @@ class SearchSpace(ABC):
     another kind implements the abstract methods; ``size``, ``index`` and ``architecture`` if it can be enumerated;
     ``distributions``, ``to_params`` and ``from_params`` if Optuna samplers should work in it. The conformance test
     ``nasx.testing.check_search_space`` says what is still wrong.
+
+    >>> from nasx.search_spaces import get_search_space
+    >>> space, rng = get_search_space("nasbench-graph"), np.random.default_rng(0)
+    >>> parent = space.sample(rng)
+    >>> child = space.mutate(parent, rng)
+    >>> space.is_valid(child), child != parent, space.parse(space.format(child)) == child
+    (True, True, True)
     """
 
     name: str

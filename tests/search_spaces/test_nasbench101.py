@@ -60,18 +60,6 @@ def test_hashes_of_the_benchmark(shared_data: Path, space: NASBench101) -> None:
     assert space.indices_of_graphs(space.graphs_of_indices(indices)).tolist() == indices.tolist()
 
 
-@pytest.mark.data
-@pytest.mark.slow
-def test_all_hashes_of_the_benchmark(shared_data: Path, space: NASBench101) -> None:
-    import pandas as pd
-
-    published = pd.read_parquet(shared_data / "nasbench101.parquet", columns=["module_hash"])["module_hash"]
-    hashes = space.module_hashes()
-    assert sorted(hashes.astype("U32").tolist()) == sorted(published)
-    cell = space.architecture(250_000)
-    assert space.parse(space.module_hash(cell)) == cell
-
-
 def test_indices_of_hashes(space: NASBench101, monkeypatch: pytest.MonkeyPatch) -> None:
     places = np.array([5, 70_000, 423_623])
     hashes = np.array([space.module_hash(space.architecture(int(place))) for place in places], dtype="S32")
