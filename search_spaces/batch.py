@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
 import numpy as np
+from numpy.typing import ArrayLike
+
 from nasx.search_spaces.canonical import DEAD
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
-from numpy.typing import ArrayLike
 
 CHUNK = 65_536  # graphs handled at once where an operation needs temporary memory
 PADDING = -1

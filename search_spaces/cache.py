@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from nasx.search_spaces.errors import NasxError
 
 Arrays = dict[str, np.ndarray]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.space import SearchSpace
@@ -134,9 +135,10 @@ class ChoiceSpace(SearchSpace):
 
     def crossover(self, first: Choices, second: Choices, rng: np.random.Generator) -> Choices:
         """Takes every choice from one of the two at random; returns the first if no valid mixture was found."""
-        num_bytes = len(self._keys) // 8 + 1
+        count = len(self._keys)
         for _ in range(REJECTION_LIMIT if self._allows else 1):
-            coins = int.from_bytes(rng.bytes(num_bytes), "little")  # one bit a choice
+            # one bit a choice
+            coins = int(rng.integers(1 << count)) if count < 63 else int.from_bytes(rng.bytes(count // 8 + 1), "little")
             child = tuple([b if coins >> bit & 1 else a for bit, (a, b) in enumerate(zip(first, second, strict=True))])
             if self._allowed(child):
                 return child

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
 from nasx.search_spaces.canonical import canonical_order, live_nodes
 from nasx.search_spaces.errors import UsageError
-from numpy.typing import ArrayLike
 
 
 class Graph:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from nasx.search_spaces import nasbench101_cell as edits
 from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.errors import UsageError

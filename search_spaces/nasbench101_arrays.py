@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from nasx.search_spaces.batch import PADDING, GraphBatch
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.nasbench101_cell import code_of_cell, normal_cell, read_adjacency, read_operations

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.nasbench101_tables import MAX_EDGES, MAX_NODES, OPERATIONS, PAIRS, cell_tables
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import md5
 
 import numpy as np
+
 from nasx.search_spaces.cache import Arrays, cached_arrays
 from nasx.search_spaces.md5_rows import md5_rows
 from nasx.search_spaces.nasbench101_tables import PAIRS, cell_tables, unpack

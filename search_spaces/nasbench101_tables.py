@@ -42,7 +42,7 @@ class CellTables:
     """The look-up tables and the sorted codes of all cells.
 
     >>> tables = cell_tables()
-    >>> len(tables.codes), tables.encode_one(2, 1, 0) == tables.codes[0]
+    >>> len(tables.codes), tables.encode_one(2, 1, 0) == int(tables.codes[0])
     (423624, True)
     """
 

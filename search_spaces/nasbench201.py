@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import UsageError, unknown

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.graph import Graph

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
+
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph

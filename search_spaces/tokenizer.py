@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
+
 from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.graph import Graph
-from numpy.typing import ArrayLike
 
 MODES = ("nerf", "trans")
 SPACINGS = ("linear", "log")
