@@ -11,10 +11,11 @@ from nasx.testing_spaces import check_search_space
 if TYPE_CHECKING:
     import numpy as np
 
+    from nasx.predictors.base import Predictor
     from nasx.search_spaces.space import SearchSpace
     from nasx.strategies.base import Strategy
 
-__all__ = ["check_search_space", "check_strategy"]
+__all__ = ["check_predictor", "check_search_space", "check_strategy"]
 
 
 def check_strategy(make: Callable[[SearchSpace, np.random.Generator], Strategy], space: SearchSpace) -> None:
@@ -62,3 +63,22 @@ def check_strategy(make: Callable[[SearchSpace, np.random.Generator], Strategy],
     except UsageError:
         return
     raise AssertionError("tell accepts a different number of values than architectures; raise UsageError")
+
+
+def check_predictor(predictor: Predictor) -> None:
+    """Checks that a predictor keeps the contract of :class:`nasx.predictors.base.Predictor`.
+
+    It is fitted about fifteen times on a few dozen small graphs; give it options that make it quick.
+
+    Args:
+        predictor: An unfitted predictor; it stays as it is, copies of it are tried.
+
+    Raises:
+        AssertionError: With a sentence that names the method at fault.
+
+    >>> from nasx.predictors import make_predictor
+    >>> check_predictor(make_predictor("trees", trees=20))
+    """
+    from nasx.testing_predictors import PredictorCheck
+
+    PredictorCheck(predictor).run()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from nasx.search_spaces.batch import GraphBatch
 from numpy.typing import NDArray
+
+from nasx.search_spaces.batch import GraphBatch
 
 
 def first_reorderings(graphs: GraphBatch, attempts: int = 1000) -> GraphBatch:

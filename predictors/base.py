@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.graph import Graph
-from numpy.typing import ArrayLike, NDArray
 
 Graphs = GraphBatch | Sequence[Graph]
 Direction = Literal["maximize", "minimize"]

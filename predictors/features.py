@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from nasx.search_spaces.batch import GraphBatch
 from numpy.typing import NDArray
+
+from nasx.search_spaces.batch import GraphBatch
 
 Array = NDArray[np.float32]
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from nasx.predictors.features import Array
-from nasx.search_spaces.batch import GraphBatch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from nasx.predictors.features import Array
+from nasx.search_spaces.batch import GraphBatch
 
 
 class Inputs(NamedTuple):

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+NARROW = 256
+"""Up to so many input channels a group-linear map is computed as one product."""
+
 
 class Linear(nn.Module):
     """`y_e = x_e W_e + b_e` for each member e.
@@ -84,12 +87,24 @@ class GroupLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps `(E, ..., in_features)` to `(E, ..., out_features)`."""
         members, leading = x.shape[0], x.shape[1:-1]
-        grouped = x.reshape(members, -1, self.groups, x.shape[-1] // self.groups).transpose(1, 2)  # (E, G, M, inner)
-        y = torch.baddbmm(self.bias, grouped.flatten(0, 1), self.weight).unflatten(0, (members, self.groups))
-        y = y.transpose(1, 2)  # (E, M, G, outer)
+        if self.groups == 1 or x.shape[-1] <= NARROW:
+            # One product with a block-diagonal matrix: more sums, but nothing is copied into groups and back.
+            weight, bias = self._dense(members)
+            y = torch.baddbmm(bias, x.flatten(1, -2), weight).unflatten(-1, (self.groups, -1))  # (E, M, G, outer)
+        else:
+            grouped = x.reshape(members, -1, self.groups, x.shape[-1] // self.groups).transpose(1, 2)
+            y = torch.baddbmm(self.bias, grouped.flatten(0, 1), self.weight)  # (E G, M, outer)
+            y = y.unflatten(0, (members, self.groups)).transpose(1, 2)
         if self.norm is not None:
             y = self.norm(y)
         return y.reshape(members, *leading, -1)
+
+    def _dense(self, members: int) -> tuple[Tensor, Tensor]:
+        """Weight `(E, in_features, out_features)` and bias `(E, 1, out_features)` of the same map."""
+        weight = self.weight.unflatten(0, (members, self.groups))  # (E, G, inner, outer)
+        eye = torch.eye(self.groups, dtype=weight.dtype, device=weight.device)
+        blocks = weight.unsqueeze(3) * eye.view(self.groups, 1, self.groups, 1)  # (E, G, inner, G, outer)
+        return blocks.flatten(3).flatten(1, 2), self.bias.view(members, 1, -1)
 
 
 class Embedding(nn.Module):
@@ -130,3 +145,13 @@ class Dropout(nn.Module):
         # Uniform numbers compared are several times quicker on a CPU than Bernoulli draws.
         kept = torch.rand(*x.shape[:2], 1, x.shape[-1], device=x.device) >= self.share
         return x * (kept / (1 - self.share))
+
+
+def lecun_initialisation(module: nn.Module) -> None:
+    """Starts the linear maps of a module with outputs as large as their inputs, and without biases."""
+    for layer in module.modules():
+        if isinstance(layer, Linear | GroupLinear):
+            bound = math.sqrt(3 / layer.weight.shape[-2])
+            nn.init.uniform_(layer.weight, -bound, bound)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

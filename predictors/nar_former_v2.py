@@ -14,11 +14,15 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+import numpy as np
 import torch
-from nasx.predictors.inputs import Inputs
-from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear, lecun_initialisation
+from nasx.search_spaces.errors import UsageError
+from nasx.search_spaces.tokenizer import frequency_encoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,14 @@ class NetworkConfig:
     """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
     readout: Literal["mean", "sum"] = "mean"
     """How the nodes of a block's output become one vector before the blocks are fused."""
+    initialisation: Literal["published", "lecun"] = "published"
     positive: bool = True
     """Head ends in -logsigmoid, so that predictions are positive (published); needed by relative errors."""
+
+    def __post_init__(self) -> None:
+        """Checks what the single fields cannot."""
+        if self.width % self.groups:
+            raise UsageError(f"width {self.width} is not a multiple of the number of groups, {self.groups}")
 
 
 class NARFormerV2Network(nn.Module):
@@ -92,6 +102,8 @@ class NARFormerV2Network(nn.Module):
         self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
         self.fusion = Fusion(members, config.blocks, width)
         self.head = Head(config, summary_features)
+        if config.initialisation == "lecun":
+            lecun_initialisation(self)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
@@ -118,11 +130,9 @@ class FrequencyTokens(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Maps operation codes `(1, B, N)` to tokens `(1, B, N, 2C)`."""
-        from nasx.search_spaces.tokenizer import frequency_encoding
-
-        positions = frequency_encoding(range(codes.shape[-1]), self.label_codes.shape[1] // 2)
+        positions = frequency_encoding(np.arange(codes.shape[-1]), self.label_codes.shape[1] // 2)
         labels = self.label_codes[codes]
-        return torch.cat([labels, torch.as_tensor(positions).to(labels).expand_as(labels)], dim=-1)
+        return torch.cat([labels, torch.from_numpy(positions).to(labels).expand_as(labels)], dim=-1)
 
 
 class Block(nn.Module):

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
+
 from nasx.predictors.base import Direction
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
 from nasx.predictors.presets import PRESETS, NARFormerV2Config
-from nasx.predictors.torch_predictor import TorchConfig, TorchPredictor, with_options
+from nasx.predictors.torch_predictor import TorchPredictor, with_options
 from nasx.search_spaces.errors import unknown
-from torch import nn
-
-PUBLISHED_LABELS = (
-    ("input", "conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3", "output"),
-    ("input", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none", "output"),
-)
-"""The numbers 0, 1, ... of the operations of NAS-Bench-101 and NAS-Bench-201 in the released code."""
+from nasx.search_spaces.tokenizer import PUBLISHED_LABELS, frequency_encoding
 
 
 class NARFormerV2(TorchPredictor):
@@ -63,7 +59,7 @@ class NARFormerV2(TorchPredictor):
             raise unknown("preset of nar-former-v2", self.preset, PRESETS)
         return with_options(PRESETS[self.preset], self.options)  # type: ignore[no-any-return]
 
-    def _build(self, config: TorchConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
+    def _build(self, config: NARFormerV2Config, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)
         codes = label_codes(vocabulary) if network.tokens == "frequency" else None
         features = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
@@ -76,7 +72,5 @@ def label_codes(vocabulary: tuple[str, ...]) -> torch.Tensor:
     Operations of NAS-Bench-101 and NAS-Bench-201 have their published numbers; those of other spaces are numbered in
     the order of the vocabulary.
     """
-    from nasx.search_spaces.tokenizer import frequency_encoding
-
-    order = next((labels for labels in PUBLISHED_LABELS if set(vocabulary) <= set(labels)), vocabulary)
-    return torch.as_tensor(frequency_encoding([order.index(operation) for operation in vocabulary], 32))
+    order = next((labels for labels in PUBLISHED_LABELS.values() if set(vocabulary) <= set(labels)), vocabulary)
+    return torch.from_numpy(frequency_encoding([order.index(operation) for operation in vocabulary], 32))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nasx.predictors.fitted_network import TorchConfig
 from nasx.predictors.nar_former_v2 import NetworkConfig
-from nasx.predictors.torch_predictor import TorchConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ DEFAULT = NARFormerV2Config(
     unit_norm=False,
     dropout=0.05,
     shared_dropout=True,
+    initialisation="lecun",
     positive=False,
     losses={"pairwise_logistic": 1.0},
     consistency=0.0,

@@ -1,12 +1,14 @@
-"""Between targets and what a model learns: scaling targets, and mapping scores back to their scale."""
+"""Between targets and what a model learns: scaling targets, and mapping what was learned back to their scale."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, rankdata
 
 Scaling = Literal["standard", "unit"]
 
@@ -52,46 +54,89 @@ class TargetScaler:
         return np.asarray(values, dtype=np.float64) * self.scale + self.offset
 
 
+def normal_scores(values: ArrayLike) -> NDArray[np.float64]:
+    """Replaces numbers by the normal quantiles of their ranks: a bell curve whatever their distribution.
+
+    >>> normal_scores([10.0, 93.9, 94.0]).round(2).tolist()
+    [-0.97, 0.0, 0.97]
+    """
+    ranks = rankdata(values)
+    return np.asarray(norm.ppf((ranks - 0.5) / len(ranks)))
+
+
+@dataclass(frozen=True)
+class MonotoneMap:
+    """A strictly increasing, piecewise linear function, continued at both ends with the slope found there."""
+
+    x: list[float]
+    y: list[float]
+
+    @classmethod
+    def between(cls, x: ArrayLike, y: ArrayLike, knots: int = 33) -> MonotoneMap:
+        """The map that turns the distribution of x into the distribution of y, quantile by quantile.
+
+        >>> MonotoneMap.between([0.0, 1.0, 2.0], [90.0, 94.0, 91.0])([0.0, 2.0, 3.0]).round(1).tolist()
+        [90.0, 94.0, 97.0]
+        """
+        shares = np.linspace(0, 1, min(len(np.asarray(x)), knots))
+        at, values = np.quantile(np.asarray(x), shares), np.quantile(np.asarray(y), shares)
+        at, group = np.unique(at, return_inverse=True)
+        values = np.bincount(group, values) / np.bincount(group)
+        if len(at) > 1:
+            # Equal targets make flat stretches; a slight slope keeps what was ranked there apart.
+            slope = (values[-1] - values[0]) / (at[-1] - at[0])
+            values = values + 1e-3 * slope * (at - at.mean())
+        return cls(at.tolist(), values.tolist())
+
+    def __call__(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Maps numbers of any shape."""
+        x, y, numbers = np.array(self.x), np.array(self.y), np.asarray(values, dtype=np.float64)
+        if len(x) == 1:
+            return np.full(numbers.shape, y[0])
+        end = max(1, len(x) // 8)  # single steps at the ends are noise
+        first, last = (y[end] - y[0]) / (x[end] - x[0]), (y[-1] - y[-1 - end]) / (x[-1] - x[-1 - end])
+        beyond = last * np.maximum(numbers - x[-1], 0) + first * np.minimum(numbers - x[0], 0)
+        return np.interp(numbers, x, y) + beyond
+
+
 @dataclass(frozen=True)
 class ScoreMap:
     """Averages the scores of an ensemble and maps them, strictly increasing, to (scaled) targets.
 
     A ranking loss leaves the scale of a member's scores free, so each member is first standardised by its scores of
-    the training graphs; the line through the training targets is the least-squares one, its slope kept positive.
+    the training graphs; the mean is then given the distribution of the training targets. Other losses' scores are
+    the targets already: the plain average, no `curve`.
     """
 
     centers: list[float]
     spreads: list[float]
-    slope: float
-    intercept: float
+    curve: MonotoneMap | None = None
 
     @classmethod
     def identity(cls, members: int) -> ScoreMap:
-        """For losses whose scores are the targets already: the plain average."""
-        return cls([0.0] * members, [1.0] * members, 1.0, 0.0)
+        """The plain average."""
+        return cls([0.0] * members, [1.0] * members)
 
     @classmethod
     def of(cls, scores: NDArray[np.floating[Any]], targets: NDArray[np.float64]) -> ScoreMap:
         """Fits the map to the scores `(E, B)` and scaled targets `(B,)` of the training graphs.
 
-        >>> ScoreMap.of(np.array([[0.0, 4.0]]), np.array([-1.0, 1.0]))(np.array([[2.0, 8.0]])).tolist()
+        >>> ScoreMap.of(np.array([[0.0, 4.0]]), np.array([-1.0, 1.0]))(np.array([[2.0, 8.0]])).round(2).tolist()
         [0.0, 3.0]
         """
         scores = scores.astype(np.float64)
         spreads = scores.std(axis=1)
-        spreads = np.where(spreads > 1e-9, spreads, 1.0)
-        unfitted = cls(scores.mean(axis=1).tolist(), spreads.tolist(), 1.0, 0.0)
-        mean_scores = unfitted(scores)
-        variance = float(mean_scores.var())
-        slope = float(((mean_scores - mean_scores.mean()) * targets).mean()) / variance if variance > 0 else 1.0
-        slope = max(slope, 1e-3 * float(targets.std()), 1e-12)
-        return cls(unfitted.centers, unfitted.spreads, slope, float(targets.mean()) - slope * float(mean_scores.mean()))
+        average = cls(scores.mean(axis=1).tolist(), np.where(spreads > 1e-9, spreads, 1.0).tolist())
+        return cls(average.centers, average.spreads, MonotoneMap.between(average(scores), targets))
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Maps scores `(E, B)` to scaled targets `(B,)`."""
         standardised = (scores - np.array(self.centers)[:, None]) / np.array(self.spreads)[:, None]
-        return self.slope * standardised.mean(axis=0) + self.intercept
+        mean = standardised.mean(axis=0)
+        return mean if self.curve is None else self.curve(mean)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> ScoreMap:
+        """Reads what `dataclasses.asdict` gave."""
+        curve = record["curve"]
+        return cls(record["centers"], record["spreads"], None if curve is None else MonotoneMap(**curve))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
+
 from nasx.predictors.base import Direction, Progress
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, ac
-from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)

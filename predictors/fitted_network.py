@@ -1,0 +1,141 @@
+"""A trained network with everything it takes to score graphs and to be saved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nasx.predictors.features import Array, node_features, summary_features
+from nasx.predictors.inputs import Inputs, encode
+from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
+from nasx.predictors.trainer import TrainingConfig
+from nasx.search_spaces.batch import GraphBatch
+
+NODES_A_CHUNK = 4096  # nodes scored at once: larger chunks fall out of the processor's cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchConfig(TrainingConfig):
+    """How graphs and targets reach a network, and how it is trained."""
+
+    members: int = 1
+    pruned: bool = False
+    """Read graphs without their dead parts, so that functionally equal cells look equal."""
+    node_features: bool = False
+    """Join each node's token with where it stands: depth, numbers of paths (`features.node_features`)."""
+    summary_features: bool = False
+    """Join the graph's representation with counts, depths and walks (`features.summary_features`)."""
+    copies: Literal["reordered", "same"] = "reordered"
+    """What the consistency term compares a graph with: its first other topological order (published), or itself
+    under another dropout."""
+    target_scaling: Scaling = "unit"
+
+
+Build = Callable[[TorchConfig, tuple[str, ...], Inputs], nn.Module]
+"""Makes a network that maps `Inputs` of `(E, b)` graphs, shaped as the given ones, to scores `(E, b)`."""
+
+
+@dataclass
+class FittedNetwork:
+    """A network and what surrounds it; made blank by `prepared`, trained from outside."""
+
+    config: TorchConfig
+    vocabulary: tuple[str, ...]
+    scaler: TargetScaler
+    score_map: ScoreMap
+    summary_scaler: tuple[Array, Array] | None
+    device: torch.device
+    network: nn.Module = dataclasses.field(default_factory=nn.Identity)
+
+    @classmethod
+    def prepared(
+        cls, config: TorchConfig, graphs: GraphBatch, targets: NDArray[np.float64], device: torch.device, build: Build
+    ) -> FittedNetwork:
+        """Learns vocabulary and scales from the training graphs and targets and builds the untrained network."""
+        scaler = TargetScaler.of(targets, config.target_scaling)
+        score_map = ScoreMap.identity(config.members)
+        fitted = cls(config, graphs.vocabulary, scaler, score_map, None, device)
+        graphs = fitted.readable(graphs)
+        if config.summary_features:
+            summaries = summary_features(graphs)
+            fitted.summary_scaler = summaries.mean(axis=0), summaries.std(axis=0)
+        fitted.network = build(config, fitted.vocabulary, fitted.inputs(graphs[:1])).to(device)
+        return fitted
+
+    def readable(self, graphs: GraphBatch) -> GraphBatch:
+        """The graphs as the network reads them: pruned if so configured, in the vocabulary of the training graphs.
+
+        Raises:
+            UsageError: If a graph has an operation that the vocabulary lacks.
+        """
+        return (graphs.pruned() if self.config.pruned else graphs).recode(self.vocabulary)
+
+    def inputs(self, graphs: GraphBatch) -> Inputs:
+        """Readable graphs as tensors on the device."""
+        nodes = node_features(graphs) if self.config.node_features else None
+        summary = None
+        if self.summary_scaler is not None:
+            mean, deviation = self.summary_scaler
+            varies = deviation > 1e-6  # what never varied in training says nothing
+            summary = np.where(varies, (summary_features(graphs) - mean) / np.where(varies, deviation, 1), 0)
+            summary = summary.clip(-5, 5)
+        return encode(graphs, self.device, nodes, summary)
+
+    def scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
+        """The members' scores `(E, B)` of readable graphs; graphs that read the same are computed once."""
+        distinct, place = graphs.distinct()
+        scores = np.empty((self.config.members, len(distinct)), dtype=np.float32)
+        self.network.eval()
+        with torch.inference_mode():
+            for rows in _chunks(distinct.num_nodes):
+                scores[:, rows] = self.network(self.inputs(distinct[rows]).unsqueezed()).cpu().numpy()
+        return scores[:, place]
+
+    def predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
+        """Predicted targets `(B,)`."""
+        return self.scaler.unscaled(self.score_map(self.scores(self.readable(graphs))))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON-able part and named arrays."""
+        tensors = {f"network.{key}": value.cpu().numpy() for key, value in self.network.state_dict().items()}
+        if self.summary_scaler is not None:
+            tensors |= dict(zip(("summary.mean", "summary.deviation"), self.summary_scaler, strict=True))
+        parts = {"config": self.config, "scaler": self.scaler, "score_map": self.score_map}
+        state = {name: dataclasses.asdict(part) for name, part in parts.items()}
+        return state | {"vocabulary": list(self.vocabulary)}, tensors
+
+    @classmethod
+    def restored(
+        cls,
+        kind: type[TorchConfig],
+        state: Mapping[str, Any],
+        tensors: Mapping[str, NDArray[Any]],
+        device: torch.device,
+        build: Build,
+    ) -> FittedNetwork:
+        """What `state` described, its configuration being of the given kind."""
+        config, vocabulary = kind(**state["config"]), tuple(state["vocabulary"])
+        fitted = cls(
+            config, vocabulary, TargetScaler(**state["scaler"]), ScoreMap.from_dict(state["score_map"]), None, device
+        )
+        if config.summary_features:
+            fitted.summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
+        blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
+        network = build(config, vocabulary, fitted.inputs(blank))
+        network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})
+        fitted.network = network.to(device).eval()
+        return fitted
+
+
+def _chunks(num_nodes: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.intp]]:
+    """Row numbers in chunks of graphs of one size, so that nothing is padded."""
+    for count in np.unique(num_nodes):
+        rows = np.flatnonzero(num_nodes == count)
+        yield from np.array_split(rows, -(-len(rows) * int(count) // NODES_A_CHUNK))
