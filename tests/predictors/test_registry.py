@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import nasx.predictors
+from nasx.predictors import PREDICTORS, available, make_predictor
+from nasx.predictors.base import Predictor
+from nasx.search_spaces.errors import UsageError
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_every_registered_predictor_can_be_made(name: str) -> None:
+    predictor = make_predictor(name, seed=3, direction="minimize")
+    assert isinstance(predictor, Predictor)
+    assert predictor.get_params()["seed"] == 3
+    assert dict(available())[name]
+    assert getattr(nasx.predictors, type(predictor).__name__) is type(predictor)
+
+
+def test_presets_and_aliases() -> None:
+    assert make_predictor("nar-former-v2:paper").get_params()["preset"] == "paper"
+    assert make_predictor("nar-former-v2-paper").get_params()["preset"] == "paper"
+    assert type(make_predictor("random-forest")) is type(make_predictor("trees"))
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("nar-former", {}, "did you mean 'nar-former-v2'"),
+        ("trees:paper", {}, "no presets"),
+        ("trees", {"tree": 3}, "did you mean 'trees'"),
+        ("nar-former-v2:papre", {}, "did you mean 'paper'"),
+        ("nar-former-v2", {"options": {"epoch": 3}}, "did you mean 'epochs'"),
+        ("nar-former-v2", {"options": {"epochs": "many"}}, "of another kind"),
+        ("nar-former-v2", {"options": {"epochs": 0}}, "at least 1"),
+        ("nar-former-v2", {"options": {"pruned": 1}}, "of another kind"),
+        ("nar-former-v2", {"options": {"schedule": "cosinus"}}, "did you mean 'cosine'"),
+        ("nar-former-v2", {"options": {"losses": {"listmle": 1.0}}}, "did you mean 'list_mle'"),
+        ("nar-former-v2", {"device": "abacus"}, "not available"),
+    ],
+)
+def test_wrong_names_are_explained(name: str, params: dict[str, object], message: str, graphs, targets) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=message):
+        make_predictor(name, **params).fit(graphs, targets)
+
+
+def test_importing_the_registry_is_light() -> None:
+    code = "import sys, nasx.predictors as p; p.available(); print({'torch', 'sklearn', 'scipy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasx.predictors.scaling import MonotoneMap, ScoreMap, TargetScaler, normal_scores
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
+
+
+@given(numbers, st.sampled_from(["standard", "unit"]))
+def test_scaling_is_undone(values: list[float], scaling: str) -> None:
+    scaler = TargetScaler.of(values, scaling)  # type: ignore[arg-type]
+    scaled = scaler.scaled(values)
+    assert scaler.scale > 0
+    assert np.allclose(scaler.unscaled(scaled), values, atol=1e-6 * (1 + np.abs(values).max()))
+    if scaling == "unit":
+        assert (scaled > 0).all()
+        assert (scaled <= 1 + 1e-9).all()
+
+
+@pytest.mark.parametrize(("values", "scale"), [([0.5, 0.94], 1.0), ([10.0, 94.4], 100.0), ([20.0, 400.0], 400.0)])
+def test_published_scaling(values: list[float], scale: float) -> None:
+    assert TargetScaler.of(values, "unit") == TargetScaler(0.0, scale)
+
+
+@given(numbers, numbers)
+def test_a_monotone_map_is_increasing_and_finite(x: list[float], y: list[float]) -> None:
+    count = min(len(x), len(y))
+    curve = MonotoneMap.between(x[:count], y[:count])
+    grid = np.linspace(min(x) - 10, max(x) + 10, 50)
+    mapped = curve(grid)
+    assert np.isfinite(mapped).all()
+    assert (np.diff(mapped) >= -1e-6 * (1 + np.abs(y).max())).all()
+
+
+def test_a_monotone_map_keeps_ranks_where_targets_are_equal() -> None:
+    scores = np.linspace(-1, 1, 40)
+    targets = np.r_[np.full(20, 10.0), np.linspace(80, 94, 20)]
+    mapped = MonotoneMap.between(scores, targets)(scores)
+    assert (np.diff(mapped) > 0).all()
+    assert np.median(np.abs(mapped - targets)) < 0.1
+
+
+def test_members_count_alike_whatever_their_scale() -> None:
+    targets = np.array([1.0, 2.0, 3.0, 4.0])
+    scores = np.stack([targets, 1000 * targets, -500 + 0.01 * targets])
+    assert np.allclose(ScoreMap.of(scores, targets)(scores), targets, atol=0.01)
+    assert np.allclose(ScoreMap.identity(2)(np.array([[1.0, 2.0], [3.0, 4.0]])), [2.0, 3.0])
+
+
+def test_normal_scores_share_ties() -> None:
+    scores = normal_scores([5.0, 1.0, 5.0, 9.0])
+    assert scores[0] == scores[2]
+    assert scores.argmax() == 3
