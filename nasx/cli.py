@@ -24,7 +24,7 @@ data = typer.Typer(
 app.add_typer(data, name="data")
 
 BenchmarkOption = Annotated[str, typer.Option(help="Name of a benchmark (nasx data list), or a .csv / .parquet table.")]
-DatasetOption = Annotated[str | None, typer.Option(help="Data set of the benchmark; its first one by default.")]
+DatasetOption = Annotated[str | None, typer.Option(help="Data set, where the benchmark has several.")]
 TargetOption = Annotated[str | None, typer.Option(help="Metric to optimise or train on; the benchmark's by default.")]
 RankOption = Annotated[str | None, typer.Option(help="Metric to rank against; the target by default.")]
 SpaceOption = Annotated[str | None, typer.Option(help="Search space of a table given by its path.")]
@@ -139,17 +139,23 @@ def evaluate(
     from nasx.evaluation import evaluate as run_evaluation
 
     truth = load_benchmark(benchmark, dataset=dataset, space=space, target=target, rank_against=rank_against)
-    with count_progress("repeats") as progress:
-        report = run_evaluation(
-            predictor,
-            truth,
-            train_sizes=train_size,
-            repeats=repeats,
-            seed=seed,
-            n_jobs=jobs,
-            out=out,
-            progress=progress,
+    try:
+        with count_progress("repeats") as progress:
+            report = run_evaluation(
+                predictor,
+                truth,
+                train_sizes=train_size,
+                repeats=repeats,
+                seed=seed,
+                n_jobs=jobs,
+                out=out,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        kept = (
+            f"what was finished is in {out}, type the same command to continue" if out else "give --out to keep repeats"
         )
+        raise NasxError(f"interrupted; {kept}") from None
     show_evaluation(report)
     if out is not None:
         screen.print(f"everything is in {out}", soft_wrap=True)
@@ -196,12 +202,25 @@ def data_import(
     name: Annotated[str, typer.Argument(help="The name to use it by.")],
     table: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")],
     space: Annotated[str, typer.Option(help="The search space its architectures belong to.")],
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(help="METRIC=maximize or METRIC=minimize, where a column's name does not tell; repeatable."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an imported table of the same name.")] = False,
 ) -> None:
     """Import a table of your own: an architecture column and any metric columns."""
     from nasx.console import screen
     from nasx.tables import import_table
 
-    screen.print(import_table(name, table, space))
+    directions = dict(_pair(text) for text in direction or [])
+    screen.print(import_table(name, table, space, directions=directions, replace=replace), markup=False, soft_wrap=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    metric, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--direction '{text}' is not METRIC=maximize or METRIC=minimize")
+    return metric, value
 
 
 def main() -> None:

@@ -64,9 +64,11 @@ def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
     try:
         if "://" in str(url):
             return optuna.storages.get_storage(str(url))
+        from optuna.storages.journal import JournalFileBackend
+
         path = Path(url)
         _drop_torn_line(path)
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     except (ImportError, ValueError) as error:
         raise UsageError(f"the storage '{url}' cannot be used: {_first_line(error)}") from error
     except Exception as error:
