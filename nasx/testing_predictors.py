@@ -162,7 +162,7 @@ class PredictorCheck:
 
     def random_states(self) -> list[Any]:
         """The global random states of numpy and, where it is loaded, torch."""
-        states: list[Any] = [np.random.get_state()[1]]  # noqa: NPY002
+        states: list[Any] = [np.random.get_state(legacy=False)["state"]["key"]]  # noqa: NPY002
         if "torch" in sys.modules:
             states.append(sys.modules["torch"].get_rng_state().numpy())
         return states

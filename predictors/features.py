@@ -61,10 +61,11 @@ def longest_paths(adjacency: NDArray[np.bool_], weights: Array) -> tuple[Array, 
         Two arrays `(B, N, W)`; a path's weight includes both its ends.
     """
     forward, backward = weights.copy(), weights.copy()
-    for node in range(1, weights.shape[1]):
+    count = weights.shape[1]
+    for node in range(1, count):
         before = np.where(adjacency[:, :node, node, None], forward[:, :node], 0)
         forward[:, node] += before.max(axis=1)
-    for node in range(weights.shape[1] - 2, -1, -1):
+    for node in range(count - 2, -1, -1):
         after = np.where(adjacency[:, node, node + 1 :, None], backward[:, node + 1 :], 0)
         backward[:, node] += after.max(axis=1)
     return forward, backward
@@ -72,14 +73,13 @@ def longest_paths(adjacency: NDArray[np.bool_], weights: Array) -> tuple[Array, 
 
 def path_counts(graphs: GraphBatch) -> tuple[Array, Array]:
     """How many paths lead from the first node to each node, and from each node to the last: two arrays `(B, N)`."""
-    rows, adjacency = np.arange(len(graphs)), graphs.adjacency
-    forward = np.zeros(graphs.operations.shape, dtype=np.float32)
-    backward = np.zeros_like(forward)
+    rows, adjacency, count = np.arange(len(graphs)), graphs.adjacency, graphs.max_nodes
+    forward, backward = np.zeros((2, len(graphs), count), dtype=np.float32)
     forward[:, 0] = 1
     backward[rows, graphs.num_nodes - 1] = 1
-    for node in range(1, forward.shape[1]):
+    for node in range(1, count):
         forward[:, node] = np.minimum((adjacency[:, :node, node] * forward[:, :node]).sum(axis=1), _MANY)
-    for node in range(forward.shape[1] - 2, -1, -1):
+    for node in range(count - 2, -1, -1):
         onward = (adjacency[:, node, node + 1 :] * backward[:, node + 1 :]).sum(axis=1)
         backward[:, node] = np.minimum(backward[:, node] + onward, _MANY)
     return forward, backward

@@ -107,9 +107,13 @@ class FittedNetwork:
         tensors = {f"network.{key}": value.cpu().numpy() for key, value in self.network.state_dict().items()}
         if self.summary_scaler is not None:
             tensors |= dict(zip(("summary.mean", "summary.deviation"), self.summary_scaler, strict=True))
-        parts = {"config": self.config, "scaler": self.scaler, "score_map": self.score_map}
-        state = {name: dataclasses.asdict(part) for name, part in parts.items()}
-        return state | {"vocabulary": list(self.vocabulary)}, tensors
+        state = {
+            "config": dataclasses.asdict(self.config),
+            "vocabulary": list(self.vocabulary),
+            "scaler": dataclasses.asdict(self.scaler),
+            "score_map": dataclasses.asdict(self.score_map),
+        }
+        return state, tensors
 
     @classmethod
     def restored(

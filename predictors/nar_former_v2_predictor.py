@@ -62,8 +62,8 @@ class NARFormerV2(TorchPredictor):
     def _build(self, config: NARFormerV2Config, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)
         codes = label_codes(vocabulary) if network.tokens == "frequency" else None
-        features = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
-        return NARFormerV2Network(network, len(vocabulary), *features, label_codes=codes)
+        nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
+        return NARFormerV2Network(network, len(vocabulary), nodes, summary, codes)
 
 
 def label_codes(vocabulary: tuple[str, ...]) -> torch.Tensor:

@@ -60,7 +60,7 @@ def normal_scores(values: ArrayLike) -> NDArray[np.float64]:
     >>> normal_scores([10.0, 93.9, 94.0]).round(2).tolist()
     [-0.97, 0.0, 0.97]
     """
-    ranks = rankdata(values)
+    ranks = rankdata(np.asarray(values, dtype=np.float64))
     return np.asarray(norm.ppf((ranks - 0.5) / len(ranks)))
 
 

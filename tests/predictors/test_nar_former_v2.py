@@ -64,6 +64,11 @@ def one_graph_at_a_time(network: NARFormerV2Network, tokens: Tensor, adjacency: 
     return -F.logsigmoid(y) if config.positive else y  # (12)
 
 
+def double(graphs: Inputs) -> Inputs:
+    """The graphs in double precision."""
+    return graphs._replace(adjacency=graphs.adjacency.double(), mask=graphs.mask.double())
+
+
 def shaken(network: NARFormerV2Network) -> NARFormerV2Network:
     """The network with parameters that make every term count."""
     with torch.no_grad():
@@ -79,13 +84,11 @@ def test_batched_equals_one_graph_at_a_time(directions: str, width: int, graphs:
     vocabulary = graphs.vocabulary
     config = NetworkConfig(blocks=3, width=width, groups=4, directions=directions)
     network = shaken(NARFormerV2Network(config, len(vocabulary), label_codes=label_codes(vocabulary))).double()
-    scores = network(
-        Inputs(*(x.double() if x.is_floating_point() else x for x in encode(graphs, CPU)[:3])).unsqueezed()
-    )
+    scores = network(double(encode(graphs, CPU)).unsqueezed())
     tokenizer = Tokenizer(vocabulary)
     for row, graph in enumerate(graphs):
         tokens = torch.from_numpy(tokenizer([graph]).features[0]).double()
-        expected = one_graph_at_a_time(network, tokens, torch.from_numpy(graph.adjacency).double())
+        expected = one_graph_at_a_time(network, tokens, torch.tensor(graph.adjacency).double())
         assert scores[0, row].item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-5)
 
 
@@ -95,13 +98,11 @@ def test_members_of_an_ensemble_are_separate_networks(graphs: GraphBatch) -> Non
         members=3, blocks=2, width=16, groups=4, group_norm=False, tokens="learned", directions="both", unit_norm=False
     )
     network = shaken(NARFormerV2Network(config, len(graphs.vocabulary))).double()
-    scores = network(
-        Inputs(*(x.double() if x.is_floating_point() else x for x in encode(graphs, CPU)[:3])).unsqueezed()
-    )
+    scores = network(double(encode(graphs, CPU)).unsqueezed())
     assert scores.shape == (3, len(graphs))
     for row, graph in enumerate(graphs):
         codes = torch.from_numpy(graphs.operations[row, : graph.num_nodes].astype(np.int64))
-        adjacency = torch.from_numpy(graph.adjacency).double()
+        adjacency = torch.tensor(graph.adjacency).double()
         for member in range(3):
             tokens = network.tokens.weight[member, codes]
             expected = one_graph_at_a_time(network, tokens, adjacency, member)
