@@ -146,7 +146,7 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None) -> Any:
             raise UsageError(f"option '{name}' is {old!r} by default; {value!r} is of another kind")
         if get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
             raise unknown(f"value of option '{name}'", value, get_args(hints[name]))
-        if isinstance(old, int) and value < (old > 0):
+        if isinstance(old, int) and not isinstance(old, bool) and value < (old > 0):
             raise UsageError(f"option '{name}' must be at least {int(old > 0)}; got {value}")
     changed = dataclasses.replace(config, **(options or {}))
     for name in changed.losses:
