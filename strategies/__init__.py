@@ -9,6 +9,7 @@ from nasx.search_spaces.errors import unknown
 
 if TYPE_CHECKING:
     import numpy as np
+
     from nasx.search_spaces.space import SearchSpace
     from nasx.strategies.base import Direction, Strategy
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.space import SearchSpace
 

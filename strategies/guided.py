@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Strategy
 

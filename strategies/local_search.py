@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Hashable
 
 import numpy as np
+
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy
 

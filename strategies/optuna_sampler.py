@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy

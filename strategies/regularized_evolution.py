@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from types import MappingProxyType
 
 import numpy as np
+
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nasx.search_spaces import get_search_space
-from nasx.search_spaces.errors import UsageError
 
 from nasx.benchmark import load_benchmark
+from nasx.search_spaces import get_search_space
+from nasx.search_spaces.errors import UsageError
 from nasx.tables import import_table
 
 SPACE = get_search_space("nasbench201")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from nasx.search_spaces import get_search_space
-from nasx.search_spaces.errors import UsageError
 
 from nasx.cell_columns import architectures_of
+from nasx.search_spaces import get_search_space
+from nasx.search_spaces.errors import UsageError
 
 SPACE_201 = get_search_space("nasbench201")
 SPACE_101 = get_search_space("nasbench101")

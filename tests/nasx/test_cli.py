@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from nasx.search_spaces.nasbench201 import NASBench201
 
 from nasx.cli import main
+from nasx.search_spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 

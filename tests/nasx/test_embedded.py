@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nasx.search_spaces.errors import NasxError, UsageError
 
 from nasx import embedded
 from nasx.benchmark import load_benchmark
 from nasx.metrics import kendall_tau
+from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.unpickle import NUMPY_FLOATS, load_pickle
 
 needs_analog = pytest.mark.skipif(

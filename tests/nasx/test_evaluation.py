@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nasx.predictors import make_predictor
-from nasx.search_spaces import get_search_space
-from nasx.search_spaces.errors import NasxError, UsageError
 from sklearn.base import BaseEstimator
 
 from nasx.evaluation import evaluate
+from nasx.predictors import make_predictor
+from nasx.search_spaces import get_search_space
+from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.table_file import Metric, Table
 from nasx.tabular import TabularBenchmark
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasx.search_spaces.errors import UsageError
 
 from nasx import metrics
+from nasx.search_spaces.errors import UsageError
 
 vectors = st.lists(
     st.tuples(st.integers(-5, 5), st.integers(-5, 5)).map(lambda pair: (float(pair[0]), float(pair[1]))),

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from nasx.search_spaces.errors import NasxError, UsageError
 
 from nasx.runs import CONFIG, create_run, read_options
+from nasx.search_spaces.errors import NasxError, UsageError
 
 
 def test_options_come_back_and_versions_are_written(tmp_path: Path) -> None:

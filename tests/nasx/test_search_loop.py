@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.search_spaces.nasbench201 import NASBench201
 
 from nasx.search_loop import Progress, search
+from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nasx.search_spaces.errors import UsageError
 
+from nasx.search_spaces.errors import UsageError
 from nasx.splits import train_size, train_sizes, uniform
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.nasbench201 import NASBench201
-from nasx.strategies.guided import unseen
-
 from nasx.store import TrialStore, open_storage
+from nasx.strategies.guided import unseen
 
 SPACE = NASBench201()
 

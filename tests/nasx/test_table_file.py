@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
-
 from nasx.table_file import Metric, Table, infer_metric, read_description, read_stored, write_table
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
+from nasx import tables
+from nasx.benchmark import load_benchmark
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
-
-from nasx import tables
-from nasx.benchmark import load_benchmark
 from nasx.table_file import Metric
 
 SPACE = get_search_space("nasbench201")

@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-
 from nasx.table_file import Metric, Table
 from nasx.tabular import TabularBenchmark
 

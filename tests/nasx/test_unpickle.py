@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasx.search_spaces.errors import NasxError
 
+from nasx.search_spaces.errors import NasxError
 from nasx.unpickle import NUMPY_FLOATS, Record, load_pickle
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.nasbench201 import NASBench201
 
 

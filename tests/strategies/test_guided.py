@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.strategies import STRATEGIES, make_strategy
 from nasx.strategies.guided import ask_unseen, propose, unseen

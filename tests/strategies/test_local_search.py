@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.strategies.local_search import LocalSearch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.strategies import STRATEGIES, available, make_strategy
-
 from nasx.testing import check_strategy
 
 NAMES = [*STRATEGIES, "optuna:RandomSampler"]
