@@ -282,7 +282,7 @@ class _Run:
         with self.watch("score"):
             graphs = self.space.graphs(architectures)
             alien = [code for code, operation in enumerate(graphs.vocabulary) if operation not in known]
-            readable = ~np.isin(graphs.operations, alien).any(axis=1)
+            readable = np.flatnonzero(~np.isin(graphs.operations, alien).any(axis=1))
             scores = np.full(len(graphs), -math.inf if self.direction == "maximize" else math.inf)
             scores[readable] = predictor.predict(graphs[readable])
             return scores
