@@ -78,7 +78,7 @@ def train(
     for epoch in range(epochs):
         network.train()
         orders = torch.rand(members, count, device=targets.device).argsort(dim=-1)  # (E, n)
-        for rows in orders.split(config.batch_size, dim=-1):
+        for rows in orders.tensor_split(steps_an_epoch, dim=-1):  # equal parts: a small rest would be all noise
             batch = graphs.rows(rows)
             if copies is not None:
                 batch = batch.joined(copies.rows(rows))
