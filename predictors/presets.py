@@ -22,7 +22,7 @@ DEFAULT = NARFormerV2Config(
     node_features=True,
     summary_features=True,
     directions="both",
-    members=4,
+    members=3,
     blocks=3,
     width=32,
     groups=4,
@@ -37,11 +37,11 @@ DEFAULT = NARFormerV2Config(
     consistency=0.0,
     target_scaling="standard",
     optimizer="adamw",
-    learning_rate=3e-3,
+    learning_rate=6e-3,
     weight_decay=0.05,
     schedule="cosine",
-    epochs=40,
-    min_steps=150,
+    epochs=75,
+    min_steps=100,
     batch_size=256,
 )
 """Quick on a CPU and better in Kendall's tau when few architectures are measured."""
