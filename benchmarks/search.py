@@ -11,7 +11,6 @@ prints the table of medians. A run that is already in the file is not repeated. 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import platform
@@ -29,7 +28,6 @@ PREDICTORS = ("none", "trees", "nar-former-v2")
 MARKS = (80, 150)
 
 
-@functools.lru_cache(maxsize=1)
 def _benchmark(name: str, space: str | None, target: str | None) -> Any:
     import nasx
 
