@@ -104,6 +104,12 @@ class Predictor(ABC):
             setattr(self, name, value)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        """Says to scikit-learn that this is a regressor, so that its cross-validation and searches take it."""
+        from sklearn.utils import RegressorTags, Tags, TargetTags
+
+        return Tags("regressor", TargetTags(required=True), regressor_tags=RegressorTags())
+
     def save(self, folder: str | Path) -> Path:
         """Writes the fitted predictor as `predictor.json` and `weights.safetensors` into a folder (made if missing).
 

@@ -53,6 +53,18 @@ class NetworkConfig:
     readout: Literal["mean", "sum"] = "mean"
     """How the nodes of a block's output become one vector before the blocks are fused."""
     initialisation: Literal["published", "lecun"] = "published"
+    """How linear maps start; "lecun": outputs as large as inputs, no biases."""
+    neighbour_gain: float = 1.0
+    """Factor on the first values of W_a in equation (10): an average over neighbours is smaller than the root term."""
+    places: Literal["joined", "added"] = "joined"
+    """Node features p join the token t as they are, [t; p], or mapped: t + W_p p + b_p."""
+    feed_forward_dropout: bool = True
+    """Dropout in and after the feed-forward (published), not only before it."""
+    head_width: int = 0
+    """Width of the head's hidden layers; 0 (published): `width`."""
+    head_dropout: float = 0.05
+    head_input_dropout: bool = False
+    """Dropout on the head's input too, not only between its layers (published)."""
     positive: bool = True
     """Head ends in -logsigmoid, so that predictions are positive (published); needed by relative errors."""
 
@@ -98,12 +110,20 @@ class NARFormerV2Network(nn.Module):
         else:
             self.tokens = Embedding(members, operations, width)
             features = width
-        features += node_features
+        self.places: Linear | None = None
+        if config.places == "added" and node_features:
+            self.places = Linear(members, node_features, features)
+        else:
+            features += node_features
         self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
         self.fusion = Fusion(members, config.blocks, width)
         self.head = Head(config, summary_features)
         if config.initialisation == "lecun":
             lecun_initialisation(self)
+        with torch.no_grad():
+            for layer in self.modules():
+                if isinstance(layer, GraphAttention):
+                    layer.aggregate.weight.mul_(config.neighbour_gain)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
@@ -111,7 +131,8 @@ class NARFormerV2Network(nn.Module):
         h = self.tokens(graphs.codes)
         h = h.expand(self.config.members, *h.shape[1:])
         if graphs.nodes is not None:
-            h = torch.cat([h, graphs.nodes.expand(len(h), -1, -1, -1)], dim=-1)
+            nodes = graphs.nodes.expand(len(h), -1, -1, -1)
+            h = torch.cat([h, nodes], dim=-1) if self.places is None else h + self.places(nodes)
         outputs = []
         for block in self.blocks:
             h = block(h, graphs.adjacency)
@@ -165,8 +186,10 @@ class Block(nn.Module):
         if not self.config.unit_norm:
             h = h * math.sqrt(h.shape[-1])
         h = self.dropout(F.relu(h))
-        hidden = self.dropout(F.relu(self.up(self.norm(h))))
-        return torch.addcmul(h, self.scale, self.dropout(self.down(hidden)))
+        hidden = F.relu(self.up(self.norm(h)))
+        if not self.config.feed_forward_dropout:
+            return torch.addcmul(h, self.scale, self.down(hidden))
+        return torch.addcmul(h, self.scale, self.dropout(self.down(self.dropout(hidden))))
 
 
 class TAEnhance(nn.Module):
@@ -245,18 +268,22 @@ class Head(nn.Module):
     def __init__(self, config: NetworkConfig, summary_features: int) -> None:
         super().__init__()
         members, width = config.members, config.width
+        inner = config.head_width or width
         self.positive = config.positive
         self.summary = Linear(members, summary_features, width) if summary_features else None
-        self.first = Linear(members, width * (2 if summary_features else 1), width)
-        self.second = Linear(members, width, width)
-        self.last = Linear(members, width, 1, bias_bound=1.0)
-        self.dropout = nn.Dropout(config.dropout)
+        self.first = Linear(members, width * (2 if summary_features else 1), inner)
+        self.second = Linear(members, inner, inner)
+        self.last = Linear(members, inner, 1, bias_bound=1.0)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.drops_input = config.head_input_dropout
 
     def forward(self, h: Tensor, summary: Tensor | None) -> Tensor:
         """Maps representations `(E, B, d)` and summaries `(., B, F)` to scores `(E, B)`."""
         if self.summary is not None:
             assert summary is not None
             h = torch.cat([h, F.relu(self.summary(summary.expand(len(h), -1, -1)))], dim=-1)
+        if self.drops_input:
+            h = self.dropout(h)
         h = self.dropout(F.relu(self.first(h)))
         h = self.dropout(F.relu(self.second(h)))
         y = self.last(h).squeeze(-1)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from nasx.predictors.base import Direction
 from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Embedding
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
 from nasx.predictors.presets import PRESETS, NARFormerV2Config
 from nasx.predictors.torch_predictor import TorchPredictor, with_options
+from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import unknown
 from nasx.search_spaces.tokenizer import PUBLISHED_LABELS, frequency_encoding
 
@@ -64,6 +67,15 @@ class NARFormerV2(TorchPredictor):
         codes = label_codes(vocabulary) if network.tokens == "frequency" else None
         nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
         return NARFormerV2Network(network, len(vocabulary), nodes, summary, codes)
+
+    def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
+        """Lets an operation that no training graph has look like the average of those that they have."""
+        assert isinstance(network, NARFormerV2Network)
+        if isinstance(network.tokens, Embedding):
+            seen = np.isin(np.arange(len(graphs.vocabulary)), graphs.operations)
+            with torch.no_grad():
+                table = network.tokens.weight
+                table[:, ~seen] = table[:, seen].mean(dim=1, keepdim=True)
 
 
 def label_codes(vocabulary: tuple[str, ...]) -> torch.Tensor:

@@ -41,6 +41,9 @@ class TorchPredictor(Predictor):
     def _build(self, config: Any, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         """A fresh network that maps `Inputs` of `(E, b)` graphs, shaped as the given ones, to scores `(E, b)`."""
 
+    def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
+        """Called with the trained network and its training graphs, as they were read."""
+
     @property
     def fitted(self) -> bool:
         """Whether there is a trained network."""
@@ -84,6 +87,7 @@ class TorchPredictor(Predictor):
                 validate=None if validation is None else lambda: _tau(fitted, *validation),
                 progress=progress,
             )
+        self._finish(fitted.network, graphs)
         if not RANKING_LOSSES.isdisjoint(config.losses):
             fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled)
         self._fitted = fitted

@@ -148,3 +148,24 @@ def test_widths_and_groups_have_to_fit() -> None:
     with pytest.raises(UsageError, match="multiple"):
         NetworkConfig(width=30, groups=8)
     assert DEFAULT.width % DEFAULT.groups == 0
+
+
+def test_neighbour_gain_scales_only_the_aggregation() -> None:
+    networks = []
+    for gain in (1.0, 2.0):
+        torch.manual_seed(0)
+        networks.append(NARFormerV2Network(NetworkConfig(blocks=1, width=16, tokens="learned", neighbour_gain=gain), 3))
+    for (name, plain), (_, scaled) in zip(*(network.named_parameters() for network in networks), strict=True):
+        factor = 2 if name.endswith("aggregate.weight") else 1
+        torch.testing.assert_close(scaled, factor * plain)
+
+
+def test_added_places_keep_the_width_of_tokens() -> None:
+    config = NetworkConfig(blocks=1, width=16, tokens="learned", places="added", head_width=24)
+    network = NARFormerV2Network(config, 3, node_features=6)
+    assert network.blocks[0].root.weight.shape == (1, 16, 16)
+    assert network.head.second.weight.shape == (1, 24, 24)
+    without = Inputs(torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3))
+    moved = without._replace(nodes=torch.ones(1, 1, 3, 6))
+    network.eval()
+    assert not torch.equal(network(without._replace(nodes=torch.zeros(1, 1, 3, 6))), network(moved))
