@@ -9,15 +9,18 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nasx.predictors import make_predictor
 from nasx.search_loop import Progress, search
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.nasbench201 import NASBench201
 
 SPACE = NASBench201()
+TREES = make_predictor("trees", trees=30)
 
 
 def convolutions(cell: tuple[str, ...]) -> float:
@@ -25,7 +28,7 @@ def convolutions(cell: tuple[str, ...]) -> float:
 
 
 def guided(**changes: object) -> object:
-    settings = {"predictor": "trees", "budget": 24, "initial": 8, "batch": 8, "seed": 0} | changes
+    settings = {"predictor": TREES, "budget": 24, "initial": 8, "batch": 8, "seed": 0} | changes
     return search(SPACE, convolutions, **settings)  # type: ignore[arg-type]
 
 
@@ -59,8 +62,8 @@ def test_minimize_turns_everything_round() -> None:
     assert (result.history["best_so_far"].diff().dropna() <= 0).all()
 
 
-@pytest.mark.parametrize("predictor", [None, "trees"])
-def test_failed_evaluations_are_recorded_and_cost_only_themselves(predictor: str | None) -> None:
+@pytest.mark.parametrize("predictor", [None, TREES], ids=["alone", "trees"])
+def test_failed_evaluations_are_recorded_and_cost_only_themselves(predictor: Any) -> None:
     def moody(cell: tuple[str, ...]) -> float:
         if cell[0] == "none":
             raise RuntimeError("out of memory")
@@ -110,7 +113,7 @@ def test_a_used_up_space_ends_the_search() -> None:
     tiny = ChoiceSpace(
         "tiny", {"op": ["a", "b", "c", "d"]}, lambda c: Graph.from_edges(["input", c["op"], "output"], [(0, 1), (1, 2)])
     )
-    for predictor in ("trees", None):
+    for predictor in (TREES, None):
         result = search(tiny, lambda a: ord(a[0]), predictor=predictor, budget=10, initial=2, batch=2)
         assert (result.evaluations, result.best) == (4, ("d",))
 
@@ -124,6 +127,7 @@ def test_a_study_is_not_overwritten(tmp_path: Path) -> None:
 _KILLED = """
     import os, signal, sys
     from tests_search import SPACE, convolutions
+    from nasx.predictors import make_predictor
     from nasx.search_loop import search
 
     calls = 0
@@ -134,19 +138,21 @@ _KILLED = """
             os.kill(os.getpid(), signal.SIGKILL)
         return convolutions(cell)
 
-    search(SPACE, objective, predictor={predictor!r}, budget=24, initial=8, batch=8, seed=0, storage=sys.argv[1])
+    search(SPACE, objective, predictor={predictor}, budget=24, initial=8, batch=8, seed=0, storage=sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("predictor", ["trees", None])
+@pytest.mark.parametrize("guided", [True, False], ids=["trees", "alone"])
 @pytest.mark.parametrize("kill_at", [3, 13])
-def test_a_killed_search_resumes_to_the_same_history(tmp_path: Path, predictor: str | None, kill_at: int) -> None:
+def test_a_killed_search_resumes_to_the_same_history(tmp_path: Path, guided: bool, kill_at: int) -> None:
+    predictor = TREES if guided else None
     (tmp_path / "tests_search.py").write_text(
         "from nasx.search_spaces.nasbench201 import NASBench201\nSPACE = NASBench201()\n"
         "def convolutions(cell):\n"
         "    return cell.count('nor_conv_3x3') + 0.5 * cell.count('nor_conv_1x1') - 0.1 * cell.count('none')\n"
     )
-    script = textwrap.dedent(_KILLED).format(kill_at=kill_at, predictor=predictor)
+    made = 'make_predictor("trees", trees=30)' if guided else None
+    script = textwrap.dedent(_KILLED).format(kill_at=kill_at, predictor=made)
     journal = tmp_path / "journal.log"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     killed = subprocess.run([sys.executable, "-c", script, str(journal)], env=environment, cwd=tmp_path, check=False)
