@@ -80,10 +80,11 @@ def draw_ranking(path: Path, ranking: pd.DataFrame, *, tau: float, metric: str, 
     )  # fmt: skip
     axes.scatter(trained["true"], trained["predicted"], s=10, color="#dd6b20", label=f"evaluated ({len(trained):,})")
     for set_limits, column in ((axes.set_xlim, "true"), (axes.set_ylim, "predicted")):
-        low, high = np.percentile(known[column], [2, 100]) if len(known) else (0.0, 1.0)
+        # Cells that failed to train lie far below the rest; the upper nine tenths are where a ranking matters.
+        low, high = np.percentile(known[column], [10, 100]) if len(known) else (0.0, 1.0)
         margin = 0.04 * (high - low) or 1.0
         set_limits(low - margin, high + margin)
-    axes.set(xlabel=f"true {metric}", ylabel=f"predicted {metric}")
+    axes.set(xlabel=f"true {metric}, lowest tenth not shown", ylabel=f"predicted {metric}")
     axes.set_title(f"{title}\nKendall's tau {tau:.3f}" if np.isfinite(tau) else title)
     axes.legend(frameon=False, loc="upper left", markerscale=2)
     figure.savefig(path)
