@@ -77,7 +77,7 @@ def measure(predictor_name: str, threads: int, repeats: int) -> dict[str, Any]:
 def main() -> None:
     """Parses the command line, measures, writes the JSON and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--predictors", nargs="+", default=["nar-former-v2", "trees"])
+    parser.add_argument("--predictors", nargs="+", default=["nar-former-v2"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)

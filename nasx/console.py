@@ -101,10 +101,14 @@ def show_evaluation(report: EvaluationReport) -> None:
         "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
         "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
     }  # fmt: skip
+    overview = report.overview()
     for (predictor, size), rows in report.table().groupby(["predictor", "train_size"], sort=False):
         cells = rows[list(shown)].rename(columns=shown)
         show_table(cells, f"{predictor}, {size:,} training cells, {rows['test_rows'].iloc[0]:,} unseen ones ranked")
-    show_table(report.overview(), "mean ± standard deviation over repeats")
+    for predictor in dict.fromkeys(report.table()["predictor"]):
+        label = f"{predictor}, "
+        columns = {name: name.removeprefix(label) for name in overview.columns if name.startswith(label)}
+        show_table(overview[["metric", *columns]].rename(columns=columns), f"{predictor}: mean ± standard deviation")
 
 
 def show_table(frame: pd.DataFrame, title: str) -> None:
