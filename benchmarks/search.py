@@ -82,8 +82,8 @@ def table(runs: list[dict[str, Any]], ranked: int) -> str:
     """
     lines = [
         f"| strategy | predictor | median rank after 80 | after 150 | rank 1 of {ranked:,} after 150 "
-        "| median regret after 80 | after 150 | better than alone | tau (mean) | seconds (median) |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| median regret after 80 | after 150 | better than alone | tau (mean) |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for strategy in STRATEGIES:
         for predictor in PREDICTORS:
@@ -102,7 +102,7 @@ def table(runs: list[dict[str, Any]], ranked: int) -> str:
                 f"| {sum(row['rank']['150'] == 1 for row in rows)} of {len(rows)} "
                 f"| {median('regret', '80'):.4f} | {median('regret', '150'):.4f} "
                 f"| {f'{sum(better)} of {len(better)}' if predictor != 'none' else '-'} "
-                f"| {f'{np.mean(tau):.3f}' if tau else '-'} | {np.median([row['total_seconds'] for row in rows]):.0f} |"
+                f"| {f'{np.mean(tau):.3f}' if tau else '-'} |"
             )
     return "\n".join(lines)
 
@@ -117,8 +117,8 @@ def picture(runs: list[dict[str, Any]], path: Path, title: str, unit: str) -> No
     shown = [
         ("evolution", "nar-former-v2", "#2b6cb0"),
         ("evolution", "trees", "#2f855a"),
-        ("evolution", "none", "#718096"),
-        ("random", "none", "#cbd5e0"),
+        ("evolution", "none", "#4a5568"),
+        ("random", "none", "#a0aec0"),
     ]
     floor = min(value for row in runs for value in row["regret_curve"] if value > 0) / 2
     for strategy, predictor, colour in shown:
@@ -181,7 +181,7 @@ def main() -> None:
             "runs": sorted(done, key=lambda row: (row["strategy"], row["predictor"], row["seed"])),
         }
         scratch = arguments.out.with_suffix(".tmp")
-        scratch.write_text(json.dumps(report, indent=1))
+        scratch.write_text(json.dumps(report) + "\n")
         os.replace(scratch, arguments.out)
     print(table(done, ranked))
     if arguments.picture:

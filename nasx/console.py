@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -83,6 +84,7 @@ def _seconds(result: SearchResult) -> str:
 
 _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
     ("best value found", lambda r: f"{r.best_value:.6g}"),
+    ("found at evaluation", lambda r: f"{int(np.argmax(r.best_so_far == r.best_value)) + 1}"),
     ("its rank", lambda r: "" if r.best_rank is None else f"{r.best_rank:,} of {r.ranked:,}"),
     ("regret to the optimum", lambda r: "" if r.regret is None else f"{r.regret:.4g}"),
     ("evaluations", lambda r: f"{r.evaluations}" + (f" ({r.failed} failed)" if r.failed else "")),
