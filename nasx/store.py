@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import optuna
 
 
+#: How long a journal's lock may stand still before it counts as left behind by a killed process.
+_GRACE_SECONDS = 3
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluated architecture.
@@ -64,11 +68,12 @@ def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
     try:
         if "://" in str(url):
             return optuna.storages.get_storage(str(url))
-        from optuna.storages.journal import JournalFileBackend
+        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-        path = Path(url)
+        path = Path(url).absolute()  # Optuna notices the lock of a killed process only by an absolute path
         _drop_torn_line(path)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except (ImportError, ValueError) as error:
         raise UsageError(f"the storage '{url}' cannot be used: {_first_line(error)}") from error
     except Exception as error:
