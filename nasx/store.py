@@ -71,7 +71,7 @@ def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
         from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
         path = Path(url).absolute()  # Optuna notices the lock of a killed process only by an absolute path
-        _drop_torn_line(path)
+        _mend(path)
         lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except (ImportError, ValueError) as error:
@@ -80,8 +80,11 @@ def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
         raise NasxError(f"the storage '{url}' cannot be opened: {_first_line(error)}") from error
 
 
-def _drop_torn_line(journal: Path) -> None:
-    """Cuts off the half-written last line that a killed process may have left in a journal."""
+def _mend(journal: Path) -> None:
+    """Cleans up behind a killed process: a half-written last line, and a lock of a folder that was moved since."""
+    lock = journal.with_name(f"{journal.name}.lock")
+    if lock.is_symlink() and not lock.exists():
+        lock.unlink()
     if not journal.exists():
         return
     data = journal.read_bytes()

@@ -48,11 +48,14 @@ def test_half_a_plan_is_completed_without_repeats(tmp_path: Path) -> None:
     assert planned == [proposal.key for proposal in proposals]
 
 
-def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_lock_of_a_killed_process_is_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     proposals, _ = unseen(SPACE, np.random.default_rng(0), 1, ())
     TrialStore(SPACE, open_storage("journal.log")).plan(0, proposals, 0)
-    (tmp_path / "journal.log.lock").symlink_to(tmp_path / "journal.log")
+    (tmp_path / "journal.log.lock").symlink_to(tmp_path / ("elsewhere.log" if moved else "journal.log"))
     store = TrialStore(SPACE, open_storage("journal.log"), resume=True)
     store.start(store.open_trials(0)[0])
     assert not (tmp_path / "journal.log.lock").is_symlink()
