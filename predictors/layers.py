@@ -120,8 +120,9 @@ class Embedding(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Looks up `codes (E or 1, ...)`; gives `(E, ..., features)`."""
-        members = torch.arange(len(self.weight), device=codes.device).view(-1, *(1,) * (codes.dim() - 1))
-        return self.weight[members, codes]
+        # A product instead of an index: the gradient of an index adds up in whatever order the threads arrive.
+        rows = F.one_hot(codes.flatten(1), self.weight.shape[1]).to(self.weight.dtype)
+        return (rows @ self.weight).view(-1, *codes.shape[1:], self.weight.shape[2])
 
 
 class Dropout(nn.Module):
