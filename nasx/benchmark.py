@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nasx.metric import Metric, metric_of
 from nasx.metrics import Direction
 from nasx.search_spaces.batch import GraphBatch
-from nasx.search_spaces.errors import UsageError, unknown
-from nasx.table_file import Metric, metric_of
+from nasx.search_spaces.errors import NasxError, UsageError, unknown
+from nasx.search_spaces.graph import Graph
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,10 @@ class QueryCount(NamedTuple):
     architectures: int
 
 
+class BudgetSpent(NasxError):
+    """A question beyond the budget of a benchmark; nothing was answered or counted."""
+
+
 class Benchmark(ABC):
     """The contract of ground truth over a search space. Rows are its architectures, numbered from 0.
 
@@ -42,13 +47,15 @@ class Benchmark(ABC):
         name: Name of the benchmark.
         dataset: The data set everything was measured on, if it is one.
         space: The search space.
-        metrics: Metric name -> :class:`~nasx.table_file.Metric` (unit and direction).
+        metrics: Metric name -> :class:`~nasx.metric.Metric` (unit, direction, epochs, seed).
+        budget: How many distinct (metric, architecture) pairs may be asked for; None for no limit.
     """
 
     name: str
     dataset: str | None
     space: SearchSpace
     metrics: Mapping[str, Metric]
+    budget: int | None = None
 
     @property
     @abstractmethod
@@ -84,16 +91,38 @@ class Benchmark(ABC):
         """Number of rows."""
 
     @abstractmethod
-    def query(self, architecture: Hashable, metric: str | None = None) -> float:
-        """The measured value of one architecture (an object of the space, or its text); counted.
+    def query(
+        self,
+        architecture: Any,
+        metric: str | None = None,
+        *,
+        epochs: int | None = None,
+        seed: int | str | None = None,
+    ) -> float:
+        """The measured value of one architecture; counted.
+
+        Args:
+            architecture: An object of the space, its text, its official hash, its index in the space, a
+                :class:`~nasx.search_spaces.graph.Graph` or the pair ``(adjacency, operations)``, as far as the space
+                knows them.
+            metric: A metric, or a quantity that ``epochs`` and ``seed`` make unique; the target by default.
+            epochs: Epochs of the training schedule.
+            seed: The run, or ``"mean"``.
 
         Raises:
-            NasxError: It was not measured.
-            UsageError: It is not an architecture of the space, or there is no such metric.
+            NasxError: It was not measured; :class:`BudgetSpent`: or asking is over.
+            UsageError: It is not an architecture of the space, or there is no such metric, or more than one.
         """
 
     @abstractmethod
-    def values(self, architectures: Sequence[Any] | None = None, metric: str | None = None) -> Floats:
+    def values(
+        self,
+        architectures: Sequence[Any] | NDArray[np.int64] | None = None,
+        metric: str | None = None,
+        *,
+        epochs: int | None = None,
+        seed: int | str | None = None,
+    ) -> Floats:
         """The measured values of many architectures, (n,) float64, NaN where there is none; counted.
 
         Without architectures: of all rows, as a report needs them; this is not counted.
@@ -118,6 +147,22 @@ class Benchmark(ABC):
     def __call__(self, architecture: Hashable) -> float:
         """The target metric of one architecture; see :meth:`query`."""
         return self.query(architecture)
+
+    def resolve(self, architecture: Any) -> Any:
+        """The architecture as an object of the space, from any form that :meth:`query` takes.
+
+        Raises:
+            UsageError: It is none of the space.
+        """
+        if isinstance(architecture, str):
+            return self.space.parse(architecture)
+        if isinstance(architecture, int | np.integer) and not isinstance(architecture, bool):
+            return self.space.architecture(int(architecture))
+        if isinstance(architecture, Graph):
+            return self.space.from_matrix(architecture.adjacency, architecture.operations)
+        if type(architecture) in (tuple, list) and len(architecture) == 2 and self.space.reads_matrices:
+            return self.space.from_matrix(*architecture)
+        return architecture
 
     def formatted(self, rows: ArrayLike | None = None) -> list[str]:
         """The text forms of the architectures of these rows, or of all."""

@@ -1,7 +1,7 @@
 """Benchmarks that come with a Python package: nothing to download, nothing to import by hand.
 
 Each package is located, never imported, and its pickle is read by an unpickler that runs nothing. What was read is kept
-as a Parquet table in the cache folder; one that no longer fits the package, or is damaged, is made again.
+as a table of our own in the cache folder; one that no longer fits the package, or is damaged, is made again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasx.metric import Metric
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.cache import cache_dir
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.space import SearchSpace
-from nasx.table_file import Metric, Table, read_stored, write_table
+from nasx.table_file import SUFFIX, Table, read_stored, write_table
 from nasx.unpickle import NUMPY_FLOATS, Record, load_pickle
 
 
@@ -114,6 +115,7 @@ latency, parameters
     with contextlib.suppress(NasxError):
         table = read_stored(_cache_file(name, dataset), space)
         if table.extra.get("sha256") == digest:
+            table.check_order()
             return table
     table = (_nasbench201 if name == "nasbench201" else _nasbench_graph)(package, path, dataset, space, digest)
     with contextlib.suppress(NasxError):  # a cache that cannot be written costs time, nothing else
@@ -122,7 +124,7 @@ latency, parameters
 
 
 def _cache_file(name: str, dataset: str) -> Path:
-    return cache_dir() / "embedded" / f"{name}-{dataset}.parquet"
+    return cache_dir() / "embedded" / f"{name}-{dataset}{SUFFIX}"
 
 
 def _choose_dataset(package: Package, dataset: str | None) -> str:

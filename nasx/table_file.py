@@ -1,8 +1,9 @@
 """A benchmark table in memory and on disk: architectures, columns of measurements, and what each column means.
 
-On disk a table is one Parquet file whose schema carries the meaning as JSON, so that it is written, replaced and copied
-as a whole. Architectures are stored as their index in the search space; a few are spelt out beside it, and a file that
-no longer agrees with the space is refused rather than misread.
+On disk a table is one safetensors file: the columns as plain arrays, mapped into memory when they are asked for, and
+their meaning as JSON in the header. It is written, replaced and copied as a whole. Architectures are stored as their
+index in the search space; a few are spelt out beside it, and a file that no longer agrees with the space is refused
+rather than misread. Every column carries a checksum, compared when it is first read.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,80 +21,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.metrics import Direction, check_direction
+from nasx.metric import Metric, metric_of
+from nasx.metrics import check_direction
 from nasx.search_spaces.errors import NasxError, unknown
 
 if TYPE_CHECKING:
     from nasx.search_spaces.space import SearchSpace
 
-FORMAT = 1
-_KEY, _CHECKSUM = b"nasx", b"nasx-crc32"
+FORMAT = 2
+SUFFIX = ".safetensors"
 
-_MAXIMIZE = {
-    "accuracy",
-    "acc",
-    "perf",
-    "performance",
-    "auc",
-    "auroc",
-    "f1",
-    "map",
-    "miou",
-    "psnr",
-    "throughput",
-    "top1",
-}
-_MINIMIZE = {
-    *("latency", "energy", "seconds", "ms", "mj", "time", "loss", "error", "perplexity", "mse", "mae", "rmse"),
-    *("parameters", "params", "flops", "macs", "memory", "size"),
-}
-_UNITS = {"ms": "ms", "mj": "mJ", "seconds": "s", "s": "s", "millions": "millions", "percent": "percent", "mb": "MB"}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a column of a benchmark means.
-
-    Attributes:
-        name: Name of the column.
-        unit: Its unit (``"percent"``, ``"fraction"``, ``"ms"`` ...); empty where nobody said.
-        direction: Which end is good; None where nobody said.
-
-    >>> Metric("latency_ms", "ms", "minimize").direction
-    'minimize'
-    """
-
-    name: str
-    unit: str = ""
-    direction: Direction | None = None
-
-    @property
-    def label(self) -> str:
-        """Name and unit, for tables and pictures."""
-        words = self.name.replace("_", " ")
-        return f"{words} ({self.unit})" if self.unit and self.unit not in words.split() else words
-
-
-def infer_metric(name: str, values: NDArray[Any], direction: str | None = None) -> Metric:
-    """Reads unit and direction off a clear column name; what is not clear is left open.
-
-    Args:
-        name: The column.
-        values: (n,) its values: accuracies above 1 are percentages.
-        direction: What the user said, which always wins.
-
-    >>> infer_metric("cifar10_test_accuracy", np.array([91.5]))
-    Metric(name='cifar10_test_accuracy', unit='percent', direction='maximize')
-    >>> infer_metric("raspi4_latency_ms", np.array([12.0])).direction, infer_metric("score", np.array([1.0])).direction
-    ('minimize', None)
-    """
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    good, bad = not _MAXIMIZE.isdisjoint(words), not _MINIMIZE.isdisjoint(words)
-    guess: Direction | None = None if good == bad else ("maximize" if good else "minimize")
-    unit = _UNITS.get(words[-1], "")
-    if not unit and good and not bad and {"accuracy", "acc"} & set(words) and np.isfinite(values).any():
-        unit = "percent" if np.nanmax(values) > 1 else "fraction"
-    return Metric(name, unit, check_direction(direction) if direction else guess)
+_ARCHITECTURES, _TEXTS, _PREFIX = "architectures", "texts", "metric:"
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,13 +41,17 @@ class Table:
     Attributes:
         name: Name of the benchmark.
         space: The search space.
-        architectures: (n,) int64 indices in the space, or a list of architectures where the space has no index.
+        architectures: (n,) int64 indices in the space, or a list of architectures where the space has no index. In
+            the official order, where there is one.
         columns: Metric name -> (n,) float32 or float64, NaN where there is no measurement.
         metrics: Metric name -> what it means.
         dataset: The data set all columns were measured on, if it is one.
-        target: The metric to optimise unless another is asked for.
+        target: The metric to optimise unless another is asked for; of a table of several data sets, the quantity with
+            its epochs and seed, without the data set.
         licence: Licence of the data, or that none is stated.
         source: Where the data come from.
+        extra: Anything else worth keeping, JSON-able.
+        probes: Row -> text of a few architectures, as they were when a stored table was written.
     """
 
     name: str
@@ -123,15 +64,40 @@ class Table:
     licence: str = "not stated"
     source: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.architectures)
 
     def __repr__(self) -> str:
         missing = self.missing
-        columns = [f"{name} ({missing[name]:,} missing)" if missing[name] else name for name in self.columns]
+        columns = [f"{name} ({missing[name]:,} missing)" if missing[name] else name for name in self.metrics]
+        shown = ", ".join(columns[:12]) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
         dataset = f" on {self.dataset}" if self.dataset else ""
-        return f"{self.name}{dataset}: {len(self):,} architectures of {self.space.name}; {', '.join(columns)}"
+        return f"{self.name}{dataset}: {len(self):,} architectures of {self.space.name}; {shown}"
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets to choose from with :meth:`select`; empty where there is no choice."""
+        return tuple(dict.fromkeys(metric.dataset for metric in self.metrics.values() if metric.dataset is not None))
+
+    def select(self, dataset: str) -> Table:
+        """The table of one data set: its own columns, and those that belong to no data set.
+
+        Raises:
+            UsageError: There is no such data set.
+        """
+        if dataset not in self.datasets:
+            raise unknown(f"data set of {self.name}", dataset, self.datasets)
+        own = {name: metric for name, metric in self.metrics.items() if metric.dataset in (dataset, None)}
+        stored = {name.removeprefix(f"{dataset}/"): name for name in own}
+        metrics = {new: replace(own[old], name=new, dataset=None) for new, old in stored.items()}
+        target = self.target if self.target in metrics else None
+        if isinstance(self.columns, StoredColumns):
+            columns: Mapping[str, NDArray[Any]] = self.columns.renamed(stored)
+        else:
+            columns = {new: self.columns[old] for new, old in stored.items()}
+        return replace(self, columns=columns, metrics=metrics, dataset=dataset, target=target)
 
     def with_directions(self, directions: Mapping[str, str]) -> Table:
         """The same table, with the direction of some metrics stated.
@@ -141,13 +107,67 @@ class Table:
         """
         metrics = dict(self.metrics)
         for name, direction in directions.items():
-            metrics[name] = replace(metric_of(metrics, name), direction=check_direction(direction))
+            metric = metric_of(metrics, name)
+            metrics[metric.name] = replace(metric, direction=check_direction(direction))
         return replace(self, metrics=metrics)
+
+    def check_order(self) -> None:
+        """Checks that the space still numbers its architectures as it did when the table was written.
+
+        Not done on opening: it makes the space enumerate itself.
+
+        Raises:
+            NasxError: It does not.
+        """
+        if self.probes and _probes(self) != self.probes:
+            raise NasxError(
+                f"the table '{self.name}' was written with another order of the space '{self.space.name}'; "
+                "import the table again"
+            )
 
     @property
     def missing(self) -> dict[str, int]:
         """Metric name -> number of architectures without that measurement."""
+        if isinstance(self.columns, StoredColumns):
+            return self.columns.missing
         return {name: int(np.isnan(values).sum()) for name, values in self.columns.items()}
+
+
+class StoredColumns(Mapping[str, NDArray[Any]]):
+    """The columns of a stored table, each mapped, checked and handed out when it is first asked for.
+
+    Args:
+        path: The file.
+        description: What it says about itself.
+        names: Name of a column -> its name in the file; the same by default.
+    """
+
+    def __init__(self, path: Path, description: Mapping[str, Any], names: Mapping[str, str] | None = None) -> None:
+        self._path, self._description = path, description
+        self._names = {name: name for name in description["missing"]} if names is None else names
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Name of a column -> number of architectures without that measurement."""
+        return {name: self._description["missing"][stored] for name, stored in self._names.items()}
+
+    def renamed(self, names: Mapping[str, str]) -> StoredColumns:
+        """Some of these columns under other names, new name -> name here."""
+        return StoredColumns(self._path, self._description, {new: self._names[old] for new, old in names.items()})
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Reads one column.
+
+        Raises:
+            NasxError: It is damaged, or the file was replaced or removed since the table was opened.
+        """
+        return _read_array(self._path, _PREFIX + self._names[name], self._description)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def indexed(space: SearchSpace) -> bool:
@@ -158,18 +178,21 @@ def indexed(space: SearchSpace) -> bool:
 def write_table(path: Path, table: Table) -> None:
     """Writes a table as one file, atomically: a killed or failed write leaves what was there before.
 
+    A column that loses nothing by it is stored as float32.
+
     Raises:
         NasxError: The file cannot be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
-    arrays = {"architecture": pa.array(_stored(table))}
-    arrays.update({f"metric:{name}": pa.array(values) for name, values in table.columns.items()})
+    arrays = {_PREFIX + name: _narrowed(values) for name, values in table.columns.items()}
+    arrays |= _architecture_array(table)
     description = {
         "format": FORMAT,
         "name": table.name,
         "space": table.space.name,
+        "rows": len(table),
         "dataset": table.dataset,
         "target": table.target,
         "metrics": [asdict(metric) for metric in table.metrics.values()],
@@ -178,48 +201,50 @@ def write_table(path: Path, table: Table) -> None:
         "source": table.source,
         "extra": dict(table.extra),
         "probes": _probes(table),
-        "checksums": _checksums(table),
+        "checksums": {name: _checksum(values) for name, values in arrays.items()},
     }
-    meaning = json.dumps(description).encode()
-    contents = pa.table(arrays).replace_schema_metadata({_KEY: meaning, _CHECKSUM: str(zlib.crc32(meaning)).encode()})
+    meaning = json.dumps(description)
+    header = {"nasx": meaning, "crc32": str(zlib.crc32(meaning.encode()))}
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(contents, temporary, compression="zstd")
+        save_file(arrays, temporary, metadata=header)
         os.replace(temporary, path)
-    except OSError as error:
-        raise NasxError(f"the table could not be written to {path} ({error.strerror or error})") from error
+    except (OSError, SafetensorError) as error:
+        detail = getattr(error, "strerror", None) or error
+        raise NasxError(f"the table could not be written to {path} ({detail})") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What a stored table says about itself (the keys :func:`write_table` writes, and ``rows``); reads no columns.
+    """What a stored table says about itself (the keys :func:`write_table` writes); reads no columns.
 
     Raises:
         NasxError: Not a table of nasx, damaged, or written by a newer version.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from safetensors import SafetensorError, safe_open
 
     try:
-        file = pq.read_metadata(path)
-        meaning = (file.metadata or {})[_KEY]
-        if zlib.crc32(meaning) != int(file.metadata[_CHECKSUM]):
-            raise ValueError("the checksum differs")
-        description = json.loads(meaning)
-        newer = description["format"] > FORMAT
-        description["rows"] = file.num_rows
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise NasxError(f"{path} is not a table stored by nasx, or it is damaged; import the table again") from error
+        with safe_open(path, framework="np") as file:
+            header = file.metadata() or {}
+            meaning = header["nasx"]
+            if zlib.crc32(meaning.encode()) != int(header["crc32"]):
+                raise ValueError("the checksum differs")
+            description = json.loads(meaning)
+            newer = description["format"] > FORMAT
+            if not newer and set(file.keys()) != set(description["checksums"]):
+                raise ValueError("the columns differ")
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
     if newer:
         raise NasxError(f"{path} was written by a newer version of nasx; update nasx or import the table again")
     return dict(description)
 
 
 def read_stored(path: Path, space: SearchSpace) -> Table:
-    """Opens a table written by :func:`write_table`.
+    """Opens a table written by :func:`write_table`; its columns are read when they are asked for.
 
     Args:
         path: The file.
@@ -228,67 +253,51 @@ def read_stored(path: Path, space: SearchSpace) -> Table:
     Raises:
         NasxError: Not a table of nasx, damaged, newer, or of another space.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     description = read_description(path)
     if description["space"] != space.name:
         raise NasxError(f"the table {path} belongs to the space '{description['space']}', not to '{space.name}'")
     try:
-        contents = pq.ParquetFile(path).read()
-        stored = contents.column("architecture")
-        metrics = {entry["name"]: Metric(**entry) for entry in description["metrics"]}
-        columns = {name: _array(contents.column(f"metric:{name}")) for name in metrics}
-        table = Table(
+        architectures: Any
+        if _TEXTS in description["checksums"]:
+            texts = json.loads(_read_array(path, _TEXTS, description).tobytes())
+            architectures = [space.parse(text) for text in texts]
+        else:
+            architectures = _read_array(path, _ARCHITECTURES, description)
+        return Table(
             name=description["name"],
             space=space,
-            architectures=_array(stored) if indexed(space) else [space.parse(text) for text in stored.to_pylist()],
-            columns=columns,
-            metrics=metrics,
+            architectures=architectures,
+            columns=StoredColumns(path, description),
+            metrics={entry["name"]: Metric(**entry) for entry in description["metrics"]},
             dataset=description["dataset"],
             target=description["target"],
             licence=description["licence"],
             source=description["source"],
             extra=description["extra"],
+            probes=description["probes"],
         )
-        if _checksums(table) != description["checksums"]:
-            raise ValueError("a checksum differs")
-        agrees = _probes(table) == description["probes"]
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise NasxError(f"{path} is not a table stored by nasx, or it is damaged; import the table again") from error
-    if not agrees:
-        raise NasxError(f"{path} was written with another order of the space '{space.name}'; import the table again")
-    return table
+    except (KeyError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
 
 
-def metric_of(metrics: Mapping[str, Metric], name: str) -> Metric:
-    """The metric of that name, or the error that lists those that exist."""
+def _read_array(path: Path, name: str, description: Mapping[str, Any]) -> NDArray[Any]:
+    """One array of a stored table, compared with its checksum."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        return metrics[name]
-    except KeyError:
-        raise unknown("metric", name, metrics) from None
+        with safe_open(path, framework="np") as file:
+            values: NDArray[Any] = file.get_tensor(name)
+        if _checksum(values) != description["checksums"][name]:
+            raise ValueError("the checksum differs")
+        if name != _TEXTS and values.shape != (description["rows"],):
+            raise ValueError("the length differs")
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
+    return values
 
 
-def _array(column: Any) -> NDArray[Any]:
-    """A column of numbers. (``to_numpy`` and ``pq.read_table`` import pandas, which takes longer than all the rest.)"""
-    chunk = column.combine_chunks()
-    if chunk.null_count:
-        raise ValueError("a stored number is null")
-    numbers = np.frombuffer(chunk.buffers()[1], dtype=column.type.to_pandas_dtype())
-    return numbers[chunk.offset : chunk.offset + len(chunk)]
-
-
-def _stored(table: Table) -> NDArray[np.int64] | list[str]:
-    if isinstance(table.architectures, np.ndarray):
-        return table.architectures
-    return [table.space.format(architecture) for architecture in table.architectures]
-
-
-def _checksums(table: Table) -> dict[str, int]:
-    """CRC-32 of each column, the architectures' under the empty name."""
-    stored = table.architectures
-    columns = {"": stored, **table.columns} if isinstance(stored, np.ndarray) else dict(table.columns)
-    return {name: zlib.crc32(np.ascontiguousarray(values).data) for name, values in columns.items()}
+def _damaged(path: Path) -> NasxError:
+    return NasxError(f"{path} is not a table stored by nasx, or it is damaged; import the table again")
 
 
 def _probes(table: Table, count: int = 5) -> dict[str, str]:
@@ -298,3 +307,21 @@ def _probes(table: Table, count: int = 5) -> dict[str, str]:
     if isinstance(table.architectures, np.ndarray):
         found = [table.space.architecture(int(index)) for index in found]
     return {str(row): table.space.format(architecture) for row, architecture in zip(rows, found, strict=True)}
+
+
+def _narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers as float32 where that is exact."""
+    with np.errstate(over="ignore"):
+        narrow = np.ascontiguousarray(values, dtype=np.float32)
+    return narrow if np.array_equal(narrow, values, equal_nan=True) else np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _architecture_array(table: Table) -> dict[str, NDArray[Any]]:
+    if isinstance(table.architectures, np.ndarray):
+        return {_ARCHITECTURES: np.ascontiguousarray(table.architectures, dtype=np.int64)}
+    texts = [table.space.format(architecture) for architecture in table.architectures]
+    return {_TEXTS: np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8)}
+
+
+def _checksum(values: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).data)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from nasx import embedded
 from nasx.cell_columns import ARCHITECTURE_COLUMNS, architectures_of
+from nasx.metric import infer_metric
 from nasx.search_spaces import SPACES, get_search_space
 from nasx.search_spaces.cache import cache_dir
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.space import SearchSpace
-from nasx.table_file import Table, infer_metric, read_description, read_stored, write_table
+from nasx.table_file import SUFFIX, Table, read_description, read_stored, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,16 +106,36 @@ def import_table(
         )
     if name in embedded.NAMES:
         raise UsageError(f"'{name}' is the name of an embedded benchmark; choose another, such as '{name}-mine'")
+    check_free(name, replace=replace)
+    table = changed(read_table(path, space, directions=directions), name=name)
+    store(table)
+    return table
+
+
+def check_free(name: str, *, replace: bool) -> None:
+    """Checks that no table of that name would be lost.
+
+    Raises:
+        UsageError: There is one, and nobody said that it may be replaced.
+    """
     if name in imported() and not replace:
         raise UsageError(f"a table '{name}' exists; choose another name, or replace it with replace=True (--replace)")
-    table = changed(read_table(path, space, directions=directions), name=name)
-    write_table(_folder() / f"{name}.parquet", table)
-    return table
+
+
+def store(table: Table) -> Path:
+    """Keeps a table in the cache folder under its own name, as a whole or not at all.
+
+    Raises:
+        NasxError: The folder cannot be written.
+    """
+    path = _folder() / f"{table.name}{SUFFIX}"
+    write_table(path, table)
+    return path
 
 
 def imported() -> dict[str, Path]:
     """Name -> file of every imported table."""
-    return {path.stem: path for path in sorted(_folder().glob("*.parquet")) if not path.name.startswith(".")}
+    return {path.stem: path for path in sorted(_folder().glob(f"*{SUFFIX}")) if not path.name.startswith(".")}
 
 
 def open_table(name: str, space: SearchSpace | str | None = None) -> Table:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nasx.benchmark import Benchmark, Floats, QueryCount, Rows
+from nasx.benchmark import Benchmark, BudgetSpent, Floats, QueryCount, Rows
+from nasx.metric import find_metric
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.table_file import Table, metric_of
+from nasx.table_file import Table
 
 
 class TabularBenchmark(Benchmark):
@@ -21,15 +23,16 @@ class TabularBenchmark(Benchmark):
         table: The measurements; row i of the benchmark is row i of the table.
         target: The metric to optimise; by default the table's own, or its only one.
         rank_against: The metric to judge a ranking by; by default the target.
+        budget: How many distinct architectures may be asked for, each metric counted by itself; no limit by default.
 
     Raises:
         UsageError: There is no such metric, or its direction is not known.
 
+    >>> from nasx.metric import Metric
     >>> from nasx.search_spaces.choice_space import ChoiceSpace
     >>> from nasx.search_spaces.graph import Graph
     >>> def chain(choices):
     ...     return Graph.from_edges(["input", choices["layer"], "output"], [(0, 1), (1, 2)])
-    >>> from nasx.table_file import Metric
     >>> space = ChoiceSpace("one-layer", {"layer": ["conv", "pool"]}, chain)
     >>> table = Table("toy", space, np.array([0, 1]), {"accuracy": np.array([91.0, 85.0])},
     ...               {"accuracy": Metric("accuracy", "percent", "maximize")})
@@ -40,31 +43,31 @@ class TabularBenchmark(Benchmark):
     {'accuracy': QueryCount(queries=1, architectures=1)}
     """
 
-    def __init__(self, table: Table, *, target: str | None = None, rank_against: str | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        target: str | None = None,
+        rank_against: str | None = None,
+        budget: int | None = None,
+    ) -> None:
         self.name, self.dataset, self.space, self.metrics = table.name, table.dataset, table.space, table.metrics
         self.source = table
-        self._target = target or table.target or (next(iter(table.metrics)) if len(table.metrics) == 1 else None)
-        self._rank_against = rank_against
+        chosen = target or table.target or (next(iter(table.metrics)) if len(table.metrics) == 1 else None)
+        self._target = chosen and find_metric(table.metrics, chosen).name
+        self._rank_against = rank_against and find_metric(table.metrics, rank_against).name
         for metric in (target, rank_against):
             if metric is not None:
                 self.direction_of(metric)
+        if budget is not None and budget < 0:
+            raise UsageError(f"a budget must be at least 0 queries, not {budget}")
+        self.budget = budget
         self._columns: dict[str, Floats] = {}
+        self._names: dict[tuple[str, int | None, int | str | None], str] = {}
         self._queries: dict[str, int] = {}
         self._asked: dict[str, NDArray[np.bool_]] = {}
+        self._spent = 0
         self._all_graphs: GraphBatch | None = None
-        self._prepare_lookup(table.architectures)
-
-    def _prepare_lookup(self, architectures: NDArray[np.int64] | list[Any]) -> None:
-        self._row_of: dict[Any, int] | None = None
-        self._in_order = False
-        if isinstance(architectures, list):
-            self._row_of = {architecture: row for row, architecture in enumerate(architectures)}
-            return
-        self._in_order = len(architectures) == self.space.size and bool(
-            np.array_equal(architectures, np.arange(len(architectures)))
-        )
-        self._order = np.argsort(architectures, kind="stable")
-        self._sorted = architectures[self._order]
 
     @property
     def target(self) -> str:
@@ -84,46 +87,68 @@ class TabularBenchmark(Benchmark):
     def __len__(self) -> int:
         return len(self.source)
 
-    def query(self, architecture: Hashable, metric: str | None = None) -> float:
+    def query(
+        self,
+        architecture: Any,
+        metric: str | None = None,
+        *,
+        epochs: int | None = None,
+        seed: int | str | None = None,
+    ) -> float:
         """The measured value of one architecture; see :meth:`Benchmark.query`."""
-        metric = self.target if metric is None else metric
-        column = self._column(metric)
-        if isinstance(architecture, str):
-            architecture = self.space.parse(architecture)
+        name = self._name(metric, epochs, seed)
+        column = self._column(name)
         row = self._row(architecture)
         value = float(column[row]) if row >= 0 else float("nan")
-        self._queries[metric] += 1
         if value != value:
             known = len(column) - int(np.isnan(column).sum())
             raise NasxError(
-                f"'{self.name}' has no {metric} of {self.space.format(architecture)}; "
-                f"it was measured for {known:,} architectures"
+                f"'{self.name}' has no {name} of {self._text(architecture)}; it was measured for {known:,} "
+                "architectures"
             )
-        self._asked[metric][row] = True
+        if not self._asked[name][row]:
+            self._spend(1)
+            self._asked[name][row] = True
+        self._queries[name] += 1
         return value
 
-    def values(self, architectures: Sequence[Any] | None = None, metric: str | None = None) -> Floats:
+    def values(
+        self,
+        architectures: Sequence[Any] | NDArray[np.int64] | None = None,
+        metric: str | None = None,
+        *,
+        epochs: int | None = None,
+        seed: int | str | None = None,
+    ) -> Floats:
         """The measured values of many architectures, or of all rows; see :meth:`Benchmark.values`."""
-        metric = self.target if metric is None else metric
-        column = self._column(metric)
+        name = self._name(metric, epochs, seed)
+        column = self._column(name)
         if architectures is None:
             return column
         rows = self.rows(architectures)
-        found = rows >= 0
-        self._queries[metric] += len(rows)
-        self._asked[metric][rows[found]] = True
-        return np.where(found, column[rows], np.nan)
+        asked = self._asked[name]
+        wanted = asked.copy()
+        wanted[rows[rows >= 0]] = True
+        self._spend(int(np.count_nonzero(wanted)) - int(np.count_nonzero(asked)))
+        self._asked[name] = wanted
+        self._queries[name] += len(rows)
+        return np.where(rows >= 0, column[rows], np.nan)
 
-    def rows(self, architectures: Sequence[Any]) -> Rows:
-        """The row of each architecture (object or text), (n,) int64; -1 where it is not in the table."""
-        parsed = [self.space.parse(a) if isinstance(a, str) else a for a in architectures]
-        if self._row_of is not None:
-            return np.array([self._row_of.get(architecture, -1) for architecture in parsed], dtype=np.int64)
-        indices = self.space.indices(parsed)
-        if self._in_order:
-            return indices
-        place = np.minimum(np.searchsorted(self._sorted, indices), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == indices, self._order[place], -1)
+    def rows(self, architectures: Sequence[Any] | NDArray[np.int64]) -> Rows:
+        """The row of each architecture, in any of the forms of :meth:`Benchmark.query`; (n,) int64, -1 if not here.
+
+        An integer array is taken as indices in the space, a million of them in milliseconds.
+        """
+        lookup = self._lookup
+        if isinstance(architectures, np.ndarray) and np.issubdtype(architectures.dtype, np.integer):
+            for edge in (architectures.min(), architectures.max()) if architectures.size else ():
+                self.space.architecture(int(edge))  # raises for an index that does not exist
+            if lookup.row_of is None:
+                return lookup.rows(architectures.astype(np.int64, copy=False))
+        resolved = [self.resolve(architecture) for architecture in architectures]
+        if lookup.row_of is not None:
+            return np.array([lookup.row_of.get(architecture, -1) for architecture in resolved], dtype=np.int64)
+        return lookup.rows(self.space.indices(resolved))
 
     def architectures(self, rows: ArrayLike | None = None) -> list[Any]:
         """The architectures of these rows, or of all."""
@@ -159,25 +184,82 @@ class TabularBenchmark(Benchmark):
         stored = np.asarray(self.source.architectures, dtype=np.int64)
         return stored if rows is None else stored[np.asarray(rows, dtype=np.int64)]
 
-    def _row(self, architecture: Hashable) -> int:
-        if self._row_of is not None:
-            return self._row_of.get(architecture, -1)
-        index = self.space.index(architecture)
-        if self._in_order:
-            return index
-        place = int(self._sorted.searchsorted(index))
-        return int(self._order[place]) if place < len(self._sorted) and self._sorted[place] == index else -1
+    @cached_property
+    def _lookup(self) -> _Lookup:
+        """Made on the first question: opening a table must not enumerate its space."""
+        self.source.check_order()
+        return _Lookup.of(self.source)
 
-    def _column(self, metric: str) -> Floats:
-        """All values of a metric, read-only."""
-        if metric not in self._columns:
-            metric_of(self.metrics, metric)
-            column = np.array(self.source.columns[metric], dtype=np.float64)
+    def _row(self, architecture: Any) -> int:
+        lookup = self._lookup
+        resolved = self.resolve(architecture)
+        if lookup.row_of is not None:
+            return lookup.row_of.get(resolved, -1)
+        return lookup.row(self.space.index(resolved))
+
+    def _text(self, architecture: Any) -> str:
+        return self.space.format(self.resolve(architecture))
+
+    def _name(self, metric: str | None, epochs: int | None, seed: int | str | None) -> str:
+        """The column that is meant."""
+        if metric is None:
+            if epochs is not None or seed is not None:
+                raise UsageError("epochs= and seed= need a metric= to belong to, for example metric='test_accuracy'")
+            return self.target
+        asked = (metric, epochs, seed)
+        if asked not in self._names:
+            self._names[asked] = find_metric(self.metrics, metric, epochs=epochs, seed=seed).name
+        return self._names[asked]
+
+    def _column(self, name: str) -> Floats:
+        """All values of a column, read-only."""
+        if name not in self._columns:
+            column = np.array(self.source.columns[name], dtype=np.float64)
             column.flags.writeable = False
-            self._columns[metric] = column
-            self._queries[metric] = 0
-            self._asked[metric] = np.zeros(len(column), dtype=bool)
-        return self._columns[metric]
+            self._columns[name] = column
+            self._queries[name] = 0
+            self._asked[name] = np.zeros(len(column), dtype=bool)
+        return self._columns[name]
+
+    def _spend(self, new: int) -> None:
+        if self.budget is not None and self._spent + new > self.budget:
+            raise BudgetSpent(
+                f"the budget of {self.budget:,} queries is spent ({self._spent:,} used, {new:,} more asked for); "
+                "raise it with benchmark.budget = ..."
+            )
+        self._spent += new
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source!r}>"
+
+
+class _Lookup(NamedTuple):
+    """From an architecture, or its index in the space, to its row."""
+
+    row_of: dict[Any, int] | None
+    in_order: bool
+    order: NDArray[np.int64]
+    known: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: Table) -> _Lookup:
+        stored = table.architectures
+        none = np.zeros(0, dtype=np.int64)
+        if isinstance(stored, list):
+            return cls({architecture: row for row, architecture in enumerate(stored)}, False, none, none)
+        if len(stored) == table.space.size and bool(np.array_equal(stored, np.arange(len(stored)))):
+            return cls(None, True, none, none)
+        order = np.argsort(stored, kind="stable")
+        return cls(None, False, order, stored[order])
+
+    def row(self, index: int) -> int:
+        if self.in_order:
+            return index
+        place = int(self.known.searchsorted(index))
+        return int(self.order[place]) if place < len(self.known) and self.known[place] == index else -1
+
+    def rows(self, indices: NDArray[np.int64]) -> Rows:
+        if self.in_order:
+            return indices
+        place = np.minimum(np.searchsorted(self.known, indices), len(self.known) - 1)
+        return np.where(self.known[place] == indices, self.order[place], -1)

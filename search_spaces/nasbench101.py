@@ -68,6 +68,10 @@ class NASBench101(SearchSpace):
         """
         return edits.normal_cell(adjacency, operations)
 
+    def from_matrix(self, adjacency: Any, operations: Sequence[str]) -> Cell101:
+        """Returns the normal form of a cell; see ``cell``."""
+        return self.cell(adjacency, operations)
+
     def sample(self, rng: np.random.Generator) -> Cell101:
         """Draws one cell uniformly from all cells."""
         codes = cell_tables().codes

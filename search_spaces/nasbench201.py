@@ -95,6 +95,22 @@ class NASBench201(ChoiceSpace):
         a, b, c, d, e, f = architecture
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
+    def from_matrix(self, adjacency: Any, operations: Sequence[str]) -> tuple[Any, ...]:
+        """Reads the eight-node graph: input, the six operations in the order of the official string, output.
+
+        Raises:
+            UsageError: If it has another shape or other edges, or an operation is unknown.
+        """
+        matrix, names = np.asarray(adjacency), tuple(operations)
+        if matrix.shape != ADJACENCY.shape or not np.array_equal(matrix != 0, ADJACENCY) or len(names) != 8:
+            raise UsageError(
+                "that is no NAS-Bench-201 cell: its graph has 8 nodes (input, the six edges of the cell as nodes in "
+                "the order of the official string, output) and always the same edges; write the official string instead"
+            )
+        cell = names[1:-1]
+        self.validate(cell)
+        return cell
+
     def graphs(self, architectures: Sequence[Sequence[Any]]) -> GraphBatch:
         """Returns the graphs, ``(B, 8)`` nodes, codes into input, the five operations, output."""
         return _batch(self._codes(architectures))

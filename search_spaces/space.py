@@ -72,6 +72,25 @@ class SearchSpace(ABC):
     def graph(self, architecture: Architecture) -> Graph:
         """Returns the operation graph of an architecture."""
 
+    def from_matrix(self, adjacency: Any, operations: Sequence[str]) -> Architecture:
+        """Returns the architecture that an adjacency matrix and the operations of its nodes describe.
+
+        Only spaces whose architectures are published in that form implement this.
+
+        Args:
+            adjacency: ``(N, N)`` zeros and ones, strictly upper-triangular.
+            operations: N labels.
+
+        Raises:
+            UsageError: If that is no architecture of this space.
+        """
+        raise UsageError(f"{self.name} does not read adjacency matrices; give the text of the architecture instead")
+
+    @property
+    def reads_matrices(self) -> bool:
+        """Whether ``from_matrix`` is implemented."""
+        return type(self).from_matrix is not SearchSpace.from_matrix
+
     def samples(self, n: int, rng: np.random.Generator) -> list[Architecture]:
         """Draws n architectures independently; repeats are possible."""
         return [self.sample(rng) for _ in range(n)]

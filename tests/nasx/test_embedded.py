@@ -61,7 +61,7 @@ def test_a_stale_or_broken_cache_is_made_again(package: Path, tmp_path: Path) ->
     embedded.load("nasbench-graph", "cora")
     write(package, {0: 0.9})
     assert embedded.load("nasbench-graph", "cora").columns["validation_accuracy"].tolist() == [0.9]
-    (cached,) = (tmp_path / "cache").rglob("*.parquet")
+    (cached,) = (tmp_path / "cache").rglob("*.safetensors")
     cached.write_bytes(cached.read_bytes()[:-10])
     assert len(embedded.load("nasbench-graph", "cora")) == 1
 

@@ -9,10 +9,11 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from nasx.evaluation import evaluate
+from nasx.metric import Metric
 from nasx.predictors import make_predictor
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.table_file import Metric, Table
+from nasx.table_file import Table
 from nasx.tabular import TabularBenchmark
 
 SPACE = get_search_space("nasbench201")

@@ -9,11 +9,11 @@ import pytest
 
 from nasx import tables
 from nasx.benchmark import load_benchmark
+from nasx.metric import Metric
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
-from nasx.table_file import Metric
 
 SPACE = get_search_space("nasbench201")
 CELLS = [SPACE.format(SPACE.architecture(index)) for index in (7, 3, 11)]

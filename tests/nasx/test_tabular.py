@@ -5,9 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
+from nasx.benchmark import BudgetSpent
+from nasx.metric import Metric
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.table_file import Metric, Table
+from nasx.table_file import Table
 from nasx.tabular import TabularBenchmark
 
 SPACE = get_search_space("nasbench201")
@@ -40,6 +42,68 @@ def test_query_by_object_text_or_call() -> None:
     assert bench.query(cell) == bench.query(SPACE.format(cell)) == bench(cell) == 92.0
     assert bench.query(cell, "latency") == 3.0
     assert type(bench.query(cell)) is float
+
+
+def test_every_form_of_an_architecture() -> None:
+    bench = make()
+    cell = SPACE.architecture(9)
+    graph = SPACE.graph(cell)
+    forms = [cell, list(cell), SPACE.format(cell), 9, np.int64(9), graph, (graph.adjacency, graph.operations)]
+    assert [bench.query(form) for form in forms] == [92.0] * len(forms)
+    assert bench.rows(forms).tolist() == [2] * len(forms)
+    assert bench.values(np.array([9, 5, 77])).tolist()[:2] == [92.0, 90.0]
+    with pytest.raises(UsageError, match=r"no architecture 15625"):
+        bench.values(np.array([0, 15_625]))
+    with pytest.raises(UsageError, match=r"no architecture -1"):
+        bench.query(-1)
+    with pytest.raises(UsageError, match=r"no NAS-Bench-201 cell: its graph has 8 nodes"):
+        bench.query(([[0, 1], [0, 0]], ["input", "output"]))
+
+
+def test_nasbench101_by_matrix_and_hash() -> None:
+    space = get_search_space("nasbench101")
+    cell = space.architecture(1)
+    table = Table("toy", space, np.array([1]), {"m": np.array([0.5])}, {"m": Metric("m", "", "maximize")})
+    bench = TabularBenchmark(table)
+    matrix = [[0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    pair = (matrix, ["input", "maxpool3x3", "conv3x3-bn-relu", "output"])
+    assert [bench.query(form) for form in (cell, space.format(cell), pair, space.graph(cell), 1)] == [0.5] * 5
+
+
+def test_a_combination_is_one_number_or_a_list() -> None:
+    each = [Metric.of("accuracy", "percent", "maximize", epochs=e, seed="mean") for e in (12, 200)]
+    columns = {metric.name: np.full(3, float(metric.epochs or 0)) for metric in each}
+    table = Table("toy", SPACE, np.arange(3), columns, {metric.name: metric for metric in each})
+    bench = TabularBenchmark(table, target="accuracy_12_epochs_mean")
+    assert bench.query(0, "accuracy", epochs=200) == bench.values([0], "accuracy", epochs=200, seed="mean")[0] == 200
+    assert bench(0) == 12
+    with pytest.raises(UsageError, match=r"say which of: epochs=12 .*; epochs=200"):
+        bench.query(0, "accuracy")
+    with pytest.raises(UsageError, match=r"need a metric="):
+        bench.query(0, epochs=12)
+    with pytest.raises(UsageError, match=r"say which of"):
+        TabularBenchmark(table, target="accuracy")
+
+
+def test_a_budget_counts_distinct_architectures_and_raises_when_spent() -> None:
+    bench = TabularBenchmark(make().source, budget=3)
+    for _ in range(3):
+        bench.query(5)
+    bench.values([5, 9])
+    with pytest.raises(BudgetSpent, match=r"budget of 3 queries is spent \(2 used, 2 more asked for\)"):
+        bench.values([0, 9], "latency")
+    bench.query(9, "latency")
+    with pytest.raises(BudgetSpent):
+        bench.query(0)
+    assert bench.query(9) == 92.0
+    assert {metric: tuple(count) for metric, count in bench.query_counts().items()} == {
+        "accuracy": (6, 2),
+        "latency": (1, 1),
+    }
+    bench.budget = None
+    assert bench.query(0) == 90.0
+    with pytest.raises(UsageError, match=r"at least 0"):
+        TabularBenchmark(make().source, budget=-1)
 
 
 def test_values_of_many_rows_of_all_and_of_strangers() -> None:
