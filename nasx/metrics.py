@@ -1,11 +1,17 @@
 """How well a prediction ranks: correlations over all pairs, and what the top of the ranking is worth.
 
-All functions take two vectors of length n, drop the pairs in which either value is missing (NaN), and return a float.
-``direction`` says which end of the true values is the good one. Predictions are on the scale of the true values, so a
-larger prediction always stands for a larger true value.
+All functions take two vectors of length n, drop the rows in which either value is missing (NaN), and return a float.
+
+Sign: predictions are on the scale of the true values, so a larger prediction always stands for a larger true value, and
++1 is perfect agreement whatever ``direction`` says. ``direction`` names the good end of the true values; only metrics
+of the top read it.
+
+Ties: Kendall's tau is tau-b. Of the n (n - 1) / 2 pairs of rows, those tied in either vector count neither for nor
+against, and the two numbers of untied pairs, of the prediction and of the truth, are averaged geometrically in the
+denominator: tau_b = (concordant - discordant) / sqrt((pairs - ties_predicted) (pairs - ties_true)).
 
 Degenerate input: where the *prediction* is constant it ranks nothing, and every correlation is 0. Where fewer than two
-pairs are left or the *true* values are constant there is nothing to rank, and the answer is NaN.
+rows are left or the *true* values are constant there is nothing to rank, and the answer is NaN.
 
 Ties in the prediction at the edge of a top k are broken by a fixed shuffle, so that the order of the rows can neither
 help nor harm.
@@ -14,12 +20,14 @@ help nor harm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nasx.search_spaces.errors import UsageError
+from nasx.bootstrap import pair_intervals
+from nasx.search_spaces.errors import UsageError, unknown
 
 Direction = Literal["maximize", "minimize"]
 Floats = NDArray[np.float64]
@@ -63,6 +71,80 @@ def pearson(predicted: ArrayLike, true: ArrayLike) -> float:
     1.0
     """
     return _correlation(_pearson, predicted, true)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A correlation and what it rests on.
+
+    Attributes:
+        value: The correlation.
+        low: Lower end of its bootstrap interval over rows.
+        high: Upper end.
+        confidence: The confidence of that interval.
+        rows: Rows compared.
+        pairs: Pairs of rows, n (n - 1) / 2.
+        ties_predicted: Pairs whose predictions are equal.
+        ties_true: Pairs whose true values are equal.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    rows: int
+    pairs: int
+    ties_predicted: int
+    ties_true: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}] over {self.rows:,} rows, {self.pairs:,} pairs "
+            f"(ties: {self.ties_predicted:,} predicted, {self.ties_true:,} true)"
+        )
+
+
+CORRELATIONS = {"kendall_tau": kendall_tau, "spearman": spearman, "pearson": pearson}
+
+
+def correlation(
+    predicted: ArrayLike, true: ArrayLike, kind: str = "kendall_tau", *, confidence: float = 0.95, seed: int = 0
+) -> Correlation:
+    """A correlation with its interval, its number of pairs and its ties.
+
+    Args:
+        predicted: (n,) predictions.
+        true: (n,) true values; NaN where there is no measurement.
+        kind: ``kendall_tau``, ``spearman`` or ``pearson``.
+        confidence: Confidence of the bootstrap interval (:func:`nasx.bootstrap.pair_intervals`).
+        seed: Seed of the bootstrap.
+
+    Raises:
+        UsageError: There is no such correlation, or the vectors differ in length.
+
+    >>> tau = correlation([1, 2, 3, 4, 4], [10, 20, 40, 30, 50])
+    >>> round(tau.value, 3), tau.rows, tau.pairs, tau.ties_predicted, tau.ties_true
+    (0.738, 5, 10, 1, 0)
+    """
+    if kind not in CORRELATIONS:
+        raise unknown("correlation", kind, CORRELATIONS)
+    p, t = _pairs(predicted, true)
+    function = CORRELATIONS[kind]
+    low, high = pair_intervals({kind: function}, p, t, confidence=confidence, seed=seed)[kind]
+    return Correlation(
+        function(p, t), low, high, confidence, len(t), len(t) * (len(t) - 1) // 2, tied_pairs(p), tied_pairs(t)
+    )
+
+
+def tied_pairs(values: ArrayLike) -> int:
+    """The number of pairs of equal values; missing ones (NaN) left out.
+
+    >>> tied_pairs([1.0, 2.0, 2.0, 2.0, float("nan"), float("nan")])
+    3
+    """
+    array = np.asarray(values, dtype=np.float64)
+    counts = np.unique(array[~np.isnan(array)], return_counts=True)[1].astype(np.int64)
+    return int((counts * (counts - 1) // 2).sum())
 
 
 def tau_top(predicted: ArrayLike, true: ArrayLike, percent: float = 5.0, direction: Direction = "maximize") -> float:
@@ -127,6 +209,7 @@ def ranking_metrics(
     *,
     ks: Sequence[int] = (10, 50),
     top_percent: float = 5.0,
+    intervals: bool = False,
 ) -> dict[str, Any]:
     """Everything above in one dictionary.
 
@@ -136,27 +219,35 @@ def ranking_metrics(
         direction: Which end of the true values is good.
         ks: The k of ``precision_at_k``, ``best_in_top_k`` and ``regret_at_k``.
         top_percent: The share of ``tau_top_5_percent``.
+        intervals: Whether each correlation is followed by the ends of its 95 % bootstrap interval over rows,
+            ``kendall_tau_low`` and ``kendall_tau_high`` and so on.
 
     Returns:
-        ``pairs`` (pairs compared), ``dropped`` (pairs left out for a missing value), ``kendall_tau``, ``spearman``,
-        ``pearson``, ``tau_top_5_percent``, and for each k ``precision_at_k``, ``best_in_top_k`` and ``regret_at_k``
-        (against the best of the rows given).
+        ``rows`` (rows compared), ``dropped`` (rows left out for a missing value), ``pairs`` (pairs of rows compared),
+        ``ties_predicted``, ``ties_true`` (pairs tied), ``kendall_tau``, ``spearman``, ``pearson``,
+        ``tau_top_5_percent``, and for each k ``precision_at_k``, ``best_in_top_k`` and ``regret_at_k`` (against the
+        best of the rows given).
 
     >>> scores = ranking_metrics([3, 1, 2, 9], [30, 10, float("nan"), 90], ks=[1])
-    >>> scores["kendall_tau"], scores["pairs"], scores["dropped"], scores["best_in_top_1"]
-    (1.0, 3, 1, 90.0)
+    >>> scores["kendall_tau"], scores["rows"], scores["dropped"], scores["pairs"], scores["best_in_top_1"]
+    (1.0, 3, 1, 3, 90.0)
     """
     check_direction(direction)
     total = np.size(true)
     predicted, true = _pairs(predicted, true)
     scores: dict[str, Any] = {
-        "pairs": len(true),
+        "rows": len(true),
         "dropped": total - len(true),
-        "kendall_tau": kendall_tau(predicted, true),
-        "spearman": spearman(predicted, true),
-        "pearson": pearson(predicted, true),
-        f"tau_top_{top_percent:g}_percent": tau_top(predicted, true, top_percent, direction),
+        "pairs": len(true) * (len(true) - 1) // 2,
+        "ties_predicted": tied_pairs(predicted),
+        "ties_true": tied_pairs(true),
     }
+    ends = pair_intervals(CORRELATIONS, predicted, true) if intervals else {}
+    for name, function in CORRELATIONS.items():
+        scores[name] = function(predicted, true)
+        if name in ends:
+            scores[f"{name}_low"], scores[f"{name}_high"] = ends[name]
+    scores[f"tau_top_{top_percent:g}_percent"] = tau_top(predicted, true, top_percent, direction)
     optimum = float(_oriented(true, direction).max() * (1 if direction == "maximize" else -1)) if len(true) else np.nan
     for k in ks:
         best = best_in_top_k(predicted, true, k, direction)
@@ -167,7 +258,7 @@ def ranking_metrics(
 
 
 def _pairs(predicted: ArrayLike, true: ArrayLike) -> tuple[Floats, Floats]:
-    """Both vectors as float64 without the pairs in which either is NaN."""
+    """Both vectors as float64 without the rows in which either is NaN."""
     p, t = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)
     if p.ndim != 1 or p.shape != t.shape:
         raise UsageError(f"predicted and true values must be two vectors of one length, not {p.shape} and {t.shape}")

@@ -60,7 +60,7 @@ def test_minimize_is_maximize_of_the_negatives(pairs: list[tuple[float, float]],
 def test_missing_pairs_are_dropped_and_counted() -> None:
     p, t = np.array([1.0, 2, np.nan, 4, 5]), np.array([1.0, np.nan, 3, 5, 4])
     scores = metrics.ranking_metrics(p, t)
-    assert (scores["pairs"], scores["dropped"]) == (3, 2)
+    assert (scores["rows"], scores["dropped"], scores["pairs"]) == (3, 2, 3)
     assert scores["kendall_tau"] == metrics.kendall_tau([1, 4, 5], [1, 5, 4])
 
 
@@ -70,7 +70,10 @@ def test_constant_prediction_is_zero_and_constant_truth_is_nan() -> None:
         assert math.isnan(function([1, 2, 3], [1, 1, 1]))
         assert math.isnan(function([1], [1]))
         assert math.isnan(function([], []))
-    assert all(math.isnan(v) for k, v in metrics.ranking_metrics([], []).items() if k not in {"pairs", "dropped"})
+    counts = {"rows", "dropped", "pairs", "ties_predicted", "ties_true"}
+    nothing = metrics.ranking_metrics([], [], intervals=True)
+    assert all(nothing[name] == 0 for name in counts)
+    assert all(math.isnan(value) for name, value in nothing.items() if name not in counts)
 
 
 def test_tiny_and_huge_numbers_keep_their_correlation() -> None:
@@ -126,3 +129,33 @@ def test_a_whole_benchmark_is_quick() -> None:
     start = time.perf_counter()
     assert 0.3 < metrics.kendall_tau(true + rng.normal(size=len(true)), true) < 0.7
     assert time.perf_counter() - start < 20  # a guard against a quadratic algorithm, not a measurement
+
+
+@settings(deadline=None)
+@given(vectors)
+def test_pairs_and_ties_are_counted(pairs: list[tuple[float, float]]) -> None:
+    p, t = np.array(pairs).T
+    scores = metrics.ranking_metrics(p, t)
+    both = list(itertools.combinations(range(len(p)), 2))
+    assert scores["pairs"] == len(both)
+    assert scores["ties_predicted"] == sum(p[i] == p[j] for i, j in both)
+    assert scores["ties_true"] == sum(t[i] == t[j] for i, j in both)
+
+
+def test_a_correlation_carries_its_interval_pairs_and_ties() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=300)
+    predicted = (true + rng.normal(size=300)).round(1)
+    for kind, function in metrics.CORRELATIONS.items():
+        found = metrics.correlation(predicted, true, kind)
+        assert found.value == function(predicted, true)
+        assert found.low < found.value < found.high
+        assert (found.rows, found.pairs, found.ties_true) == (300, 44_850, 0)
+        assert found.ties_predicted > 0
+        assert found == metrics.correlation(predicted, true, kind)
+        assert "44,850 pairs" in str(found)
+    scores = metrics.ranking_metrics(predicted, true, intervals=True)
+    assert scores["kendall_tau_low"] < scores["kendall_tau"] < scores["kendall_tau_high"]
+    assert scores["pearson_high"] == found.high
+    with pytest.raises(UsageError, match="unknown correlation 'tau'"):
+        metrics.correlation([1, 2], [1, 2], "tau")
