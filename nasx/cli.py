@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nasx.cli_data import data
 from nasx.search_spaces.errors import NasxError, UsageError
 
 app = typer.Typer(
@@ -17,9 +18,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-data = typer.Typer(
-    rich_markup_mode=None, help="Ground truth: what is here, and how to bring your own.", no_args_is_help=True
 )
 app.add_typer(data, name="data")
 
@@ -186,41 +184,6 @@ def strategies() -> None:
     from nasx.strategies import available
 
     show_names(available())
-
-
-@data.command("list")
-def data_list() -> None:
-    """List the benchmarks: what is inside, where it comes from, and whether it is on this machine."""
-    from nasx.console import show_names
-    from nasx.tables import list_data
-
-    show_names([tuple(map(str, row.values())) for row in list_data()])
-
-
-@data.command("import")
-def data_import(
-    name: Annotated[str, typer.Argument(help="The name to use it by.")],
-    table: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")],
-    space: Annotated[str, typer.Option(help="The search space its architectures belong to.")],
-    direction: Annotated[
-        list[str] | None,
-        typer.Option(help="METRIC=maximize or METRIC=minimize, where a column's name does not tell; repeatable."),
-    ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an imported table of the same name.")] = False,
-) -> None:
-    """Import a table of your own: an architecture column and any metric columns."""
-    from nasx.console import screen
-    from nasx.tables import import_table
-
-    directions = dict(_pair(text) for text in direction or [])
-    screen.print(import_table(name, table, space, directions=directions, replace=replace), markup=False, soft_wrap=True)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    metric, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--direction '{text}' is not METRIC=maximize or METRIC=minimize")
-    return metric, value
 
 
 def main() -> None:
