@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasx.search_spaces.space import SearchSpace
+    from nasx.table_file import Table
     from nasx.tabular import TabularBenchmark
 
 Floats = NDArray[np.float64]
@@ -190,25 +191,28 @@ class Benchmark(ABC):
 
 
 def load_benchmark(
-    name: str | Path,
+    name: str | Path | Any,
     *,
     dataset: str | None = None,
     space: SearchSpace | str | None = None,
     target: str | None = None,
     rank_against: str | None = None,
     directions: Mapping[str, str] | None = None,
+    budget: int | None = None,
 ) -> TabularBenchmark:
-    """Opens ground truth by name or path.
+    """Opens ground truth by name or path, or takes an official API object as it is.
 
     Args:
-        name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported table, or the path of a
-            ``.csv`` or ``.parquet`` table.
+        name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported one (``nasx data list``), the
+            path of a ``.csv`` or ``.parquet`` table, or an object of ``nasbench.api.NASBench``,
+            ``nas_201_api.NASBench201API`` or ``nats_bench`` (topology).
         dataset: The data set, where the benchmark has several.
         space: The search space of a table given by its path (name or object), or of one imported from a space of
             your own.
         target: The metric to optimise and to train on.
         rank_against: The metric to judge a ranking by; the target by default.
         directions: Metric name -> ``"maximize"`` or ``"minimize"``, for tables whose column names do not tell.
+        budget: How many distinct architectures may be asked for (each metric counted by itself); no limit by default.
 
     Raises:
         UsageError: Unknown benchmark, data set, space or metric; or a table that does not fit its space.
@@ -218,24 +222,49 @@ def load_benchmark(
     >>> bench.target, bench.metrics["latency"].direction, len(bench)
     ('validation_accuracy', 'minimize', 26206)
     """
-    from nasx import embedded, tables
     from nasx.tabular import TabularBenchmark
 
-    text = str(name)
-    if text in embedded.NAMES:
-        table = embedded.load(text, dataset)
-        if space is not None and (space if isinstance(space, str) else space.name) != table.space.name:
-            raise UsageError(f"'{text}' belongs to the space '{table.space.name}'; leave space= (--space) out")
+    if isinstance(name, str | Path):
+        table, kind = _open(str(name), dataset, space), TabularBenchmark
     else:
-        if Path(text).suffix.lower() in tables.SUFFIXES:
-            table = tables.read_table(text, space)
-        elif text in tables.imported():
-            table = tables.open_table(text, space)
-        else:
-            error = unknown("benchmark", text, [*embedded.NAMES, *tables.imported()])
-            raise UsageError(f"{error}; a table can also be given by the path of a .csv or .parquet file")
-        if dataset is not None:
-            raise UsageError(f"'{text}' has no data sets to choose from; its columns are: {', '.join(table.metrics)}")
+        from nasx.api_objects import ApiBenchmark, load_api
+
+        table, kind = _choose_dataset(load_api(name), dataset), ApiBenchmark
     if directions:
         table = table.with_directions(directions)
-    return TabularBenchmark(table, target=target, rank_against=rank_against)
+    return kind(table, target=target, rank_against=rank_against, budget=budget)
+
+
+def _open(name: str, dataset: str | None, space: SearchSpace | str | None) -> Table:
+    """The table of an embedded or imported benchmark, or of a file."""
+    from nasx import embedded, official, tables
+
+    if name in embedded.NAMES:
+        table = embedded.load(name, dataset)
+        if space is not None and (space if isinstance(space, str) else space.name) != table.space.name:
+            raise UsageError(f"'{name}' belongs to the space '{table.space.name}'; leave space= (--space) out")
+        return table
+    if Path(name).suffix.lower() in tables.SUFFIXES:
+        table = tables.read_table(name, space)
+    elif name in tables.imported():
+        table = tables.open_table(name, space)
+    elif name in official.NAMES:
+        raise official.absent(name)
+    else:
+        error = unknown("benchmark", name, [*embedded.NAMES, *official.NAMES, *tables.imported()])
+        raise UsageError(f"{error}; a table can also be given by the path of a .csv or .parquet file")
+    return _choose_dataset(table, dataset)
+
+
+def _choose_dataset(table: Table, dataset: str | None) -> Table:
+    if not table.datasets:
+        if dataset not in (None, table.dataset):
+            raise UsageError(
+                f"'{table.name}' has no data sets to choose from; its columns are: {', '.join(table.metrics)}"
+            )
+        return table
+    if dataset is None:
+        raise UsageError(
+            f"'{table.name}' has several data sets; choose one with dataset= (--dataset): {', '.join(table.datasets)}"
+        )
+    return table.select(dataset)

@@ -71,7 +71,7 @@ class Table:
 
     def __repr__(self) -> str:
         missing = self.missing
-        columns = [f"{name} ({missing[name]:,} missing)" if missing[name] else name for name in self.metrics]
+        columns = [f"{name} ({missing[name]:,} missing)" if missing.get(name) else name for name in self.metrics]
         shown = ", ".join(columns[:12]) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
         dataset = f" on {self.dataset}" if self.dataset else ""
         return f"{self.name}{dataset}: {len(self):,} architectures of {self.space.name}; {shown}"
@@ -127,9 +127,9 @@ class Table:
 
     @property
     def missing(self) -> dict[str, int]:
-        """Metric name -> number of architectures without that measurement."""
-        if isinstance(self.columns, StoredColumns):
-            return self.columns.missing
+        """Metric name -> number of architectures without that measurement, as far as it is known."""
+        if hasattr(self.columns, "missing"):
+            return dict(self.columns.missing)
         return {name: int(np.isnan(values).sum()) for name, values in self.columns.items()}
 
 

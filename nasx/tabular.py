@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,8 +65,8 @@ class TabularBenchmark(Benchmark):
         self.budget = budget
         self._columns: dict[str, Floats] = {}
         self._names: dict[tuple[str, int | None, int | str | None], str] = {}
-        self._queries: dict[str, int] = {}
-        self._asked: dict[str, NDArray[np.bool_]] = {}
+        self._queries: Counter[str] = Counter()
+        self._asked: defaultdict[str, NDArray[np.bool_]] = defaultdict(partial(np.zeros, len(table), dtype=bool))
         self._spent = 0
         self._all_graphs: GraphBatch | None = None
 
@@ -97,18 +98,17 @@ class TabularBenchmark(Benchmark):
     ) -> float:
         """The measured value of one architecture; see :meth:`Benchmark.query`."""
         name = self._name(metric, epochs, seed)
-        column = self._column(name)
         row = self._row(architecture)
-        value = float(column[row]) if row >= 0 else float("nan")
+        value = self._value(name, row) if row >= 0 else float("nan")
         if value != value:
-            known = len(column) - int(np.isnan(column).sum())
-            raise NasxError(
-                f"'{self.name}' has no {name} of {self._text(architecture)}; it was measured for {known:,} "
-                "architectures"
-            )
-        if not self._asked[name][row]:
+            text = self.space.format(self.resolve(architecture))
+            missing = self.source.missing
+            known = f"; it was measured for {len(self) - missing[name]:,} architectures" if name in missing else ""
+            raise NasxError(f"'{self.name}' has no {name} of {text}{known}")
+        asked = self._asked[name]
+        if not asked[row]:
             self._spend(1)
-            self._asked[name][row] = True
+            asked[row] = True
         self._queries[name] += 1
         return value
 
@@ -169,11 +169,7 @@ class TabularBenchmark(Benchmark):
 
     def query_counts(self) -> dict[str, QueryCount]:
         """How often each metric was asked for, and for how many distinct measured architectures."""
-        return {
-            metric: QueryCount(count, int(self._asked[metric].sum()))
-            for metric, count in self._queries.items()
-            if count
-        }
+        return {metric: QueryCount(count, int(self._asked[metric].sum())) for metric, count in self._queries.items()}
 
     def _graphs(self, rows: Rows | None) -> GraphBatch:
         if isinstance(self.source.architectures, list):
@@ -197,8 +193,8 @@ class TabularBenchmark(Benchmark):
             return lookup.row_of.get(resolved, -1)
         return lookup.row(self.space.index(resolved))
 
-    def _text(self, architecture: Any) -> str:
-        return self.space.format(self.resolve(architecture))
+    def _value(self, name: str, row: int) -> float:
+        return float(self._column(name)[row])
 
     def _name(self, metric: str | None, epochs: int | None, seed: int | str | None) -> str:
         """The column that is meant."""
@@ -217,8 +213,6 @@ class TabularBenchmark(Benchmark):
             column = np.array(self.source.columns[name], dtype=np.float64)
             column.flags.writeable = False
             self._columns[name] = column
-            self._queries[name] = 0
-            self._asked[name] = np.zeros(len(column), dtype=bool)
         return self._columns[name]
 
     def _spend(self, new: int) -> None:

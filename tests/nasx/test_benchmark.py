@@ -43,8 +43,10 @@ def test_directions_can_be_stated(csv: Path) -> None:
 
 
 def test_unknown_things_are_one_sentence(csv: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown benchmark 'nasbench102'.*did you mean 'nasbench201'"):
-        load_benchmark("nasbench102")
+    with pytest.raises(UsageError, match=r"unknown benchmark 'nasbench202'.*did you mean 'nasbench201'"):
+        load_benchmark("nasbench202")
+    with pytest.raises(UsageError, match=r"nasx data get nasbench101"):
+        load_benchmark("nasbench101")
     with pytest.raises(UsageError, match=r"path of a .csv or .parquet"):
         load_benchmark("x")
     with pytest.raises(UsageError, match=r"no file"):
