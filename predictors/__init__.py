@@ -1,7 +1,8 @@
 """Predictors: estimators that guess the value of a network from its graph.
 
->>> [name for name, _ in available()]
-['nar-former-v2', 'nar-former-v2-paper', 'trees', 'gaussian-process']
+>>> [name for name, _ in available()] # doctest: +NORMALIZE_WHITESPACE
+['nar-former-v2', 'nar-former-v2-paper', 'nn-former', 'nar-former-v1', 'tnasp', 'gcn', 'nnlp', 'gates', \
+'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process']
 >>> make_predictor("trees", trees=50)
 TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='maximize')
 """
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # threads do not. This is read once, when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["PREDICTORS", "Entry", "available", "load_predictor", "make_predictor", "registered_classes"]
+__all__ = ["PREDICTORS", "Entry", "available", "available_losses", "load_predictor", "make_predictor", "registered_classes"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,36 @@ PREDICTORS: dict[str, Entry] = {
         "the same exactly as published: 8.6 million parameters, hours on a CPU",
         {"preset": "paper"},
     ),
+    "nn-former": Entry(
+        "nasx.predictors.nn_former:NNFormer",
+        "transformer that attends to neighbours and siblings (Xu et al., CVPR 2025); nn-former:paper, :described",
+    ),
+    "nar-former-v1": Entry(
+        "nasx.predictors.nar_former_v1:NARFormer",
+        "transformer over a token sequence, multi-stage fusion (Yi et al., CVPR 2023); nar-former-v1:paper",
+    ),
+    "tnasp": Entry(
+        "nasx.predictors.tnasp:TNASP", "transformer with Laplacian positions (Lu et al., NeurIPS 2021); tnasp:paper"
+    ),
+    "gcn": Entry(
+        "nasx.predictors.gcn:GCN",
+        "graph convolutions (BRP-NAS, Dudziak et al., NeurIPS 2020); gcn:paper, gcn:neural-predictor",
+    ),
+    "nnlp": Entry("nasx.predictors.nnlp:NNLP", "GraphSAGE layers (NNLQP, Liu et al., ICPP 2022); nnlp:paper"),
+    "gates": Entry(
+        "nasx.predictors.gates:GATES", "information flow gated by operations (Ning et al., ECCV 2020); gates:paper"
+    ),
+    "bananas": Entry(
+        "nasx.predictors.bananas:BANANAS",
+        "ensemble of perceptrons over the path encoding (White et al., AAAI 2021); bananas:paper",
+    ),
     "trees": Entry("nasx.predictors.baselines:TreeEnsemble", "extremely randomised trees over path and count features"),
+    "lightgbm": Entry(
+        "nasx.predictors.boosting:LightGBM", "boosted trees over path and count features (package lightgbm)"
+    ),
+    "xgboost": Entry(
+        "nasx.predictors.boosting:XGBoost", "boosted trees over path and count features (package xgboost)"
+    ),
     "gaussian-process": Entry(
         "nasx.predictors.baselines:GaussianProcess", "Gaussian process over path and count features"
     ),
@@ -65,12 +95,19 @@ def available() -> list[tuple[str, str]]:
     return [(name, entry.line) for name, entry in PREDICTORS.items()]
 
 
+def available_losses() -> list[tuple[str, str]]:
+    """Every loss that torch predictors take as `loss=`: its name and what it is in one line."""
+    from nasx.predictors.loss_table import LOSS_TABLE
+
+    return [(name, recipe.line) for name, recipe in LOSS_TABLE.items()]
+
+
 def make_predictor(name: str, **params: Any) -> Predictor:
     """Makes an unfitted predictor.
 
     Args:
         name: A registered name; "name:preset" chooses one of its presets.
-        **params: Constructor parameters, for example `seed=1`.
+        **params: Constructor parameters, for example `seed=1` or `loss="list_mle"` (see `available_losses`).
 
     Raises:
         UsageError: If there is no such predictor, or it has no such parameter.

@@ -168,6 +168,24 @@ def path_hashes(graphs: GraphBatch, length: int) -> tuple[NDArray[np.int64], NDA
     return graphs_ended, hashes_ended, counts_ended
 
 
+def known_paths(graphs: GraphBatch, length: int = 8) -> NDArray[np.uint64]:
+    """The hashes of all paths that graphs have, sorted: `(P,)`."""
+    return np.unique(path_hashes(graphs, length)[1])
+
+
+def path_encoding(graphs: GraphBatch, paths: NDArray[np.uint64], length: int = 8) -> Array:
+    """Which of the (sorted) paths each graph has, `(B, P)`, as in BANANAS; paths not among them are ignored.
+
+    >>> from nasx.search_spaces.graph import Graph
+    >>> plain = Graph(["input", "conv", "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    >>> residual = Graph(["input", "conv", "output"], [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> batch = GraphBatch.from_graphs([plain, residual])
+    >>> path_encoding(batch, known_paths(batch)).tolist()
+    [[0.0, 1.0], [1.0, 1.0]]
+    """
+    return (_path_occurrences(graphs, paths, length) > 0).astype(np.float32)
+
+
 def _merged(
     graph: NDArray[np.int64], node: NDArray[np.int64], hashes: NDArray[np.uint64], counts: Array
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64], Array]:
@@ -206,7 +224,7 @@ class FeatureExtractor:
     def of(cls, graphs: GraphBatch, path_length: int = 8) -> FeatureExtractor:
         """Learns from the training graphs which paths exist and which features differ."""
         pruned = graphs.pruned()
-        paths = np.unique(path_hashes(pruned, path_length)[1])
+        paths = known_paths(pruned, path_length)
         features = _features(pruned, paths, path_length)
         columns = (features != features[:1]).any(axis=0)
         columns[0] = True  # a regressor needs at least one
@@ -224,9 +242,14 @@ class FeatureExtractor:
 
 def _features(graphs: GraphBatch, paths: NDArray[np.uint64], length: int) -> Array:
     """All features: the summary, then how often each of the (sorted) paths occurs; unknown paths are ignored."""
+    return np.concatenate([summary_features(graphs), _path_occurrences(graphs, paths, length)], axis=1)
+
+
+def _path_occurrences(graphs: GraphBatch, paths: NDArray[np.uint64], length: int) -> Array:
+    """How often each of the (sorted) paths occurs in each graph: `(B, P)`."""
     graph, hashes, counts = path_hashes(graphs, length)
     column = np.minimum(np.searchsorted(paths, hashes), len(paths) - 1)
     known = paths[column] == hashes
     occurrences = np.zeros((len(graphs), len(paths)), dtype=np.float32)
     np.add.at(occurrences, (graph[known], column[known]), counts[known])
-    return np.concatenate([summary_features(graphs), occurrences], axis=1)
+    return occurrences

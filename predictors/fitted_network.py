@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nasx.predictors.features import Array, node_features, summary_features
+from nasx.predictors.features import Array, known_paths, node_features, path_encoding, summary_features
 from nasx.predictors.inputs import Inputs, encode
 from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
 from nasx.predictors.trainer import TrainingConfig
@@ -32,6 +32,8 @@ class TorchConfig(TrainingConfig):
     """Join each node's token with where it stands: depth, numbers of paths (`features.node_features`)."""
     summary_features: bool = False
     """Join the graph's representation with counts, depths and walks (`features.summary_features`)."""
+    path_features: bool = False
+    """Join the graph's representation with a number for every path of the training graphs: 1 where it has that path."""
     copies: Literal["reordered", "same"] = "reordered"
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""
@@ -53,6 +55,7 @@ class FittedNetwork:
     summary_scaler: tuple[Array, Array] | None
     device: torch.device
     network: nn.Module = dataclasses.field(default_factory=nn.Identity)
+    paths: NDArray[np.uint64] | None = None
 
     @classmethod
     def prepared(
@@ -66,6 +69,8 @@ class FittedNetwork:
         if config.summary_features:
             summaries = summary_features(graphs)
             fitted.summary_scaler = summaries.mean(axis=0), summaries.std(axis=0)
+        if config.path_features:
+            fitted.paths = known_paths(graphs)
         fitted.network = build(config, fitted.vocabulary, fitted.inputs(graphs[:1])).to(device)
         return fitted
 
@@ -86,6 +91,9 @@ class FittedNetwork:
             varies = deviation > 1e-6  # what never varied in training says nothing
             summary = np.where(varies, (summary_features(graphs) - mean) / np.where(varies, deviation, 1), 0)
             summary = summary.clip(-5, 5)
+        if self.paths is not None:
+            paths = path_encoding(graphs, self.paths)
+            summary = paths if summary is None else np.concatenate([summary, paths], axis=1)
         return encode(graphs, self.device, nodes, summary)
 
     def scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
@@ -107,6 +115,8 @@ class FittedNetwork:
         tensors = {f"network.{key}": value.cpu().numpy() for key, value in self.network.state_dict().items()}
         if self.summary_scaler is not None:
             tensors |= dict(zip(("summary.mean", "summary.deviation"), self.summary_scaler, strict=True))
+        if self.paths is not None:
+            tensors["paths"] = self.paths
         state = {
             "config": dataclasses.asdict(self.config),
             "vocabulary": list(self.vocabulary),
@@ -131,6 +141,8 @@ class FittedNetwork:
         )
         if config.summary_features:
             fitted.summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
+        if config.path_features:
+            fitted.paths = tensors["paths"]
         blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
         network = build(config, vocabulary, fitted.inputs(blank))
         network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})

@@ -6,6 +6,7 @@ Every loss reads scores and targets of shape `(..., B)` and returns one number p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -31,6 +32,27 @@ def relative_mse(scores: Tensor, targets: Tensor) -> Tensor:
     0.125
     """
     return (scores / targets - 1).square().mean(-1)
+
+
+def relative_mae(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean absolute relative error, `mean |s / y - 1|`; targets must be positive (BANANAS, lower bound 0).
+
+    >>> relative_mae(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])).item()
+    0.25
+    """
+    return (scores / targets - 1).abs().mean(-1)
+
+
+def rank_mse(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error on ranks, `mean (s_i - r_i)^2`.
+
+    `r_i = sqrt(12) (q_i - 1/2)`, where q_i is the share of the batch's targets below y_i (equal ones count half):
+    ranks with mean 0 and deviation 1, whatever the distribution of the targets.
+
+    >>> rank_mse(torch.tensor([0.0, 0.0]), torch.tensor([7.0, 9.0])).item()
+    0.75
+    """
+    return (scores - math.sqrt(12) * (_shares_below(targets) - 0.5)).square().mean(-1)
 
 
 def sr(scores: Tensor, targets: Tensor) -> Tensor:
@@ -94,23 +116,68 @@ def list_mle(scores: Tensor, targets: Tensor) -> Tensor:
     return (ranked.logcumsumexp(-1) - ranked).mean(-1)
 
 
+def approx_ndcg(scores: Tensor, targets: Tensor, temperature: float = 1.0, levels: float = 4.0) -> Tensor:
+    """Approximate NDCG (Qin et al. 2010): `1 - sum_i g_i / log2(1 + rank_i) / ideal`.
+
+    The rank is smooth, `rank_i = 1 + sum_{j != i} sigmoid((s_j - s_i) / temperature)`; the gain depends on the rank of
+    the target only, `g_i = 2^(levels q_i) - 1` with q_i the share of targets below y_i. `ideal` is the sum for the
+    true order.
+
+    >>> round(approx_ndcg(torch.tensor([0.0, 50.0]), torch.tensor([1.0, 2.0])).item(), 4)
+    0.0
+    """
+    gains = torch.exp2(levels * _shares_below(targets)) - 1
+    smooth_ranks = 0.5 + torch.sigmoid(-_differences(scores) / temperature).sum(-1)  # the sum has 1/2 for j = i
+    places = torch.arange(1, scores.shape[-1] + 1, dtype=scores.dtype, device=scores.device)
+    ideal = (gains.sort(dim=-1, descending=True).values / torch.log2(1 + places)).sum(-1)
+    return 1 - (gains / torch.log2(1 + smooth_ranks)).sum(-1) / ideal
+
+
+def top_heavy(scores: Tensor, targets: Tensor) -> Tensor:
+    """RankNet in which the pairs of good graphs count most: for searches, where only the top matters.
+
+    Weighted mean of `log(1 + exp(-(s_i - s_j)))` over all pairs with y_i > y_j, with the weight
+    `1 / log2(1 + rank_i)` of the better one (rank 1 is best): the discount of NDCG, as in LambdaRank.
+
+    >>> round(top_heavy(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 1.0])).item(), 4)
+    0.6931
+    """
+    better = (_differences(targets) > 0).to(scores.dtype)
+    ranks = 1 + better.sum(-2)  # how many are better than i, plus one
+    weights = better / torch.log2(1 + ranks).unsqueeze(-1)
+    total = (F.softplus(-_differences(scores)) * weights).sum((-2, -1))
+    return total / weights.sum((-2, -1)).clamp_min(1e-9)
+
+
 LOSSES: dict[str, Loss] = {
     "mse": mse,
     "relative_mse": relative_mse,
+    "relative_mae": relative_mae,
+    "rank_mse": rank_mse,
     "sr": sr,
     "pairwise_logistic": pairwise_logistic,
     "pairwise_hinge": pairwise_hinge,
     "list_mle": list_mle,
+    "approx_ndcg": approx_ndcg,
+    "top_heavy": top_heavy,
 }
 """Loss terms a training configuration may weigh and add; `ac` joins when graphs are trained with a copy."""
 
-RANKING_LOSSES = frozenset({"pairwise_logistic", "pairwise_hinge", "list_mle"})
-"""Losses that fix only the order of the scores, not their scale."""
+RANKING_LOSSES = frozenset(
+    {"rank_mse", "pairwise_logistic", "pairwise_hinge", "list_mle", "approx_ndcg", "top_heavy"}
+)
+"""Losses that fix only the order of the scores, or learn ranks: not on the scale of the targets."""
 
 
 def _differences(values: Tensor) -> Tensor:
     """All differences `v_i - v_j`: `(..., B)` to `(..., B, B)`."""
     return values.unsqueeze(-1) - values.unsqueeze(-2)
+
+
+def _shares_below(targets: Tensor) -> Tensor:
+    """The share of a batch's targets below each one, equal ones (itself too) counting half: `(..., B)` in (0, 1)."""
+    differences = _differences(targets)
+    return ((differences > 0).to(targets.dtype) + 0.5 * (differences == 0)).mean(-1)
 
 
 def _mean_over_pairs(values: Tensor, targets: Tensor) -> Tensor:

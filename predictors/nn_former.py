@@ -1,0 +1,239 @@
+"""NN-Former: attention held to neighbours and siblings, and a feed-forward that looks along the edges both ways.
+
+R. Xu et al.: "NN-Former: Rethinking Graph Structure in Neural Architecture Representation", CVPR 2025
+(arXiv 2507.00880), and its released code (github.com/XuRuihan/NNFormer), which is followed.
+
+Shapes: E ensemble members, B graphs, N nodes, d channels, H heads. A is the directed adjacency, A_ij = 1 for i -> j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasx.predictors.attention import MultiHeadAttention
+from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Embedding, LayerNorm, Linear
+from nasx.predictors.preset_predictor import PresetPredictor
+from nasx.search_spaces.batch import GraphBatch
+from nasx.search_spaces.errors import UsageError
+
+SIZES = 32
+"""Numbers of nodes that the depth token tells apart; larger graphs look like ones of this size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NNFormerConfig(TorchConfig):
+    """The network and its training; the defaults of the network are the published ones."""
+
+    blocks: int = 12
+    width: int = 160
+    heads: int = 4
+    """A multiple of 4: a quarter of the heads for each mask."""
+    ratio: int = 4
+    """Width of the feed-forward's hidden layer over `width`."""
+    dropout: float = 0.1
+    special_tokens: bool = True
+    """A class token, which is read out, and a depth token (released code). They are everyone's neighbours, and with
+    that everyone's siblings: the sibling masks are full. Without them the nodes' mean is read out."""
+    offset: float = 0.5
+    """Added to the output (released code)."""
+
+    def __post_init__(self) -> None:
+        """Checks what the single fields cannot."""
+        if self.heads % 4 or self.width % self.heads:
+            raise UsageError(
+                f"NN-Former needs heads in fours and a width that is a multiple of them; got {self.heads} heads and "
+                f"width {self.width}"
+            )
+
+
+class NNFormerNetwork(nn.Module):
+    """Tokens, pre-norm blocks and readout: graphs to scores.
+
+    >>> network = NNFormerNetwork(NNFormerConfig(members=2, blocks=2, width=16), operations=3)
+    >>> graphs = Inputs(torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3))
+    >>> network(graphs).shape
+    torch.Size([2, 1])
+    """
+
+    def __init__(self, config: NNFormerConfig, operations: int) -> None:
+        super().__init__()
+        self.config = config
+        members, width = config.members, config.width
+        self.tokens = Embedding(members, operations, width)  # one-hot times a matrix, as released
+        if config.special_tokens:
+            self.depths = Embedding(members, SIZES + 1, width)
+            self.class_token = nn.Parameter(0.02 * torch.randn(members, 1, 1, width))
+        self.first_norm = LayerNorm(members, width)
+        self.blocks = nn.ModuleList(NNFormerBlock(config) for _ in range(config.blocks))
+        self.norm = LayerNorm(members, width)
+        self.head = Linear(members, width, 1)
+
+    def forward(self, graphs: Inputs) -> Tensor:
+        """Scores graphs: `(E, B)`."""
+        h, adjacency, mask = self.tokens(graphs.codes), graphs.adjacency, graphs.mask
+        neighbours = adjacency
+        if self.config.special_tokens:
+            sizes = mask.sum(-1, keepdim=True).long().clamp_max(SIZES)
+            first = self.class_token.expand(-1, h.shape[1], -1, -1)
+            h = torch.cat([first, h, self.depths(sizes)], dim=2)
+            mask = F.pad(mask, (1, 1), value=1.0)
+            adjacency = F.pad(adjacency, (1, 1, 1, 1))  # no edges of theirs in the feed-forward,
+            neighbours = with_special_neighbours(adjacency, mask)  # all of them in the attention
+        allowed = sibling_masks(neighbours)
+        if self.config.heads > 4:
+            allowed = allowed.repeat_interleave(self.config.heads // 4, dim=-3)
+        h = self.first_norm(h)
+        for block in self.blocks:
+            h = block(h, adjacency, allowed)
+        h = self.norm(h)
+        if self.config.special_tokens:
+            pooled = h[:, :, 0]
+        else:
+            pooled = (h * mask.unsqueeze(-1)).sum(2) / mask.sum(-1, keepdim=True)
+        return self.head(pooled).squeeze(-1) + self.config.offset
+
+
+class NNFormerBlock(nn.Module):
+    """`H' = H + ASMA(LN(H))`, `H'' = H' + BGIFFN(LN(H'))`."""
+
+    def __init__(self, config: NNFormerConfig) -> None:
+        super().__init__()
+        members, width = config.members, config.width
+        self.attention_norm = LayerNorm(members, width)
+        self.attention = MultiHeadAttention(members, width, config.heads)  # ASMA with `sibling_masks`
+        self.feed_forward_norm = LayerNorm(members, width)
+        self.feed_forward = BGIFFN(members, width, width * config.ratio, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, h: Tensor, adjacency: Tensor, allowed: Tensor) -> Tensor:
+        """Maps nodes `(E, B, N, d)`; `adjacency (., B, N, N)`, attention where `allowed (., B, H, N, N)`."""
+        x = self.attention_norm(h)
+        h = h + self.dropout(self.attention(x, x, allowed))
+        return h + self.dropout(self.feed_forward(self.feed_forward_norm(h), adjacency))
+
+
+class BGIFFN(nn.Module):
+    """Bidirectional graph-isomorphism feed-forward.
+
+    `BGIFFN(X) = W_2 relu(W_1 X + [A (W_g X)_1 ; A^T (W_g X)_2])`: W_g X is split in halves, one summed over the
+    successors of a node, the other over its predecessors. No biases; dropout after the ReLU.
+
+    >>> BGIFFN(2, 8, 16)(torch.zeros(2, 5, 6, 8), torch.zeros(1, 5, 6, 6)).shape
+    torch.Size([2, 5, 6, 8])
+    """
+
+    def __init__(self, members: int, width: int, inner: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.own = Linear(members, width, inner, bias=False)
+        self.graph = Linear(members, width, inner, bias=False)
+        self.down = Linear(members, inner, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """Maps nodes `(E, B, N, d)` along `adjacency (., B, N, N)`."""
+        onward, back = self.graph(x).chunk(2, dim=-1)
+        around = torch.cat([adjacency @ onward, adjacency.transpose(-1, -2) @ back], dim=-1)
+        return self.down(self.dropout(F.relu(self.own(x) + around)))
+
+
+def sibling_masks(adjacency: Tensor) -> Tensor:
+    """The four masks of adjacency-sibling multi-head attention (ASMA), true where a node may look: `(., B, 4, N, N)`.
+
+    Successors A, predecessors A^T, nodes with a common predecessor A^T A, nodes with a common successor A A^T; every
+    node also looks at itself.
+
+    >>> fork = torch.tensor([[0.0, 1, 1], [0, 0, 0], [0, 0, 0]])
+    >>> sibling_masks(fork)[2].int().tolist()
+    [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
+    """
+    backward = adjacency.transpose(-1, -2)
+    masks = torch.stack([adjacency, backward, backward @ adjacency, adjacency @ backward], dim=-3)
+    return (masks > 0) | torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
+
+
+def with_special_neighbours(adjacency: Tensor, mask: Tensor) -> Tensor:
+    """Makes the first and the last token neighbours of all real ones, in both directions."""
+    special = torch.zeros_like(mask)
+    special[..., 0] = special[..., -1] = 1
+    all_pairs = mask.unsqueeze(-1) * mask.unsqueeze(-2)
+    return torch.maximum(adjacency, all_pairs * torch.maximum(special.unsqueeze(-1), special.unsqueeze(-2)))
+
+
+PAPER = NNFormerConfig(
+    pruned=True,
+    losses={"mse": 1.0, "sr": 0.2},
+    consistency=1.0,
+    copies="same",
+    optimizer="adamw",
+    learning_rate=1e-4,
+    weight_decay=0.01,
+    schedule="cosine",
+    epochs=3000,
+    batch_size=128,
+)
+DESCRIBED = NNFormerConfig(**{**PAPER.__dict__, "special_tokens": False})
+DEFAULT = NNFormerConfig(
+    pruned=True,
+    members=2,
+    blocks=3,
+    width=48,
+    special_tokens=False,
+    losses={"pairwise_logistic": 1.0},
+    consistency=0.0,
+    target_scaling="standard",
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    schedule="cosine",
+    epochs=60,
+    min_steps=200,
+    batch_size=128,
+)
+
+
+class NNFormer(PresetPredictor):
+    """NN-Former (Xu et al., CVPR 2025).
+
+    Presets: "default" (small, ranking loss, quick on a CPU); "paper" (the released configuration: 4.9 million
+    parameters, class and depth token, hours on a CPU; without its moving average of the weights, and its learning
+    rate falls to 0 instead of a tenth); "described" (the same with the sibling masks that the paper describes, in
+    effect: no class and depth token, mean of the nodes).
+
+    Args:
+        preset: "default", "paper" or "described".
+        options: Fields of the preset's configuration to change, for example `{"blocks": 6}`.
+        loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
+        seed: Of the initialisation, the order of the graphs and the dropout.
+        direction: Which end of the targets is the good one; only losses that favour the top use it.
+        device: "auto", "cpu", "cuda" or another name that torch knows.
+
+    >>> from nasx.search_spaces.graph import Graph
+    >>> chain = [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    >>> graphs = [Graph(["input", operation, "output"], chain) for operation in ("conv", "pool", "skip")]
+    >>> predictor = NNFormer(options={"width": 8, "min_steps": 60}).fit(graphs, [94.0, 91.0, 90.0])
+    >>> [int(rank) for rank in predictor.predict(graphs).argsort()]
+    [2, 1, 0]
+    """
+
+    presets: Mapping[str, NNFormerConfig] = {"default": DEFAULT, "paper": PAPER, "described": DESCRIBED}
+
+    def _build(self, config: NNFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
+        return NNFormerNetwork(config, len(vocabulary))
+
+    def _finish(self, network: Any, graphs: GraphBatch) -> None:
+        """Unseen operations look like the average of the seen, unseen sizes like the nearest seen."""
+        super()._finish(network, graphs)
+        if network.config.special_tokens:
+            seen = np.unique(np.minimum(graphs.num_nodes, SIZES))
+            nearest = seen[np.abs(np.arange(SIZES + 1)[:, None] - seen).argmin(axis=1)]
+            with torch.no_grad():
+                network.depths.weight.copy_(network.depths.weight[:, torch.from_numpy(nearest)])

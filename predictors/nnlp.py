@@ -1,0 +1,152 @@
+"""NNLP: two GraphSAGE layers, a sum over the nodes, a small head.
+
+L. Liu et al.: "NNLQP: A Multi-Platform Neural Network Latency Query and Prediction System with An Evolving Database",
+ICPP 2022 (github.com/ModelTC/NNLQP); NAR-Former V2's latency model descends from it.
+
+Shapes: E ensemble members, B graphs, N nodes, d channels. A is the directed adjacency, A_ij = 1 for i -> j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Embedding, Linear
+from nasx.predictors.preset_predictor import PresetPredictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class NNLPConfig(TorchConfig):
+    """The network and its training; the defaults of the network are the published ones."""
+
+    layers: int = 2
+    width: int = 512
+    directions: Literal["symmetric", "both"] = "symmetric"
+    """Average neighbours whatever the edge's direction, or successors and predecessors separately."""
+    readout: Literal["sum", "mean"] = "sum"
+    dropout: float = 0.05
+
+
+class NNLPNetwork(nn.Module):
+    """Tokens, GraphSAGE layers, readout and head: graphs to scores.
+
+    Whole-graph features, where there are any, join the sum of the nodes through a linear map, as the published static
+    features do. The head is `FC(relu(FC(relu(FC(h)))))`.
+
+    >>> network = NNLPNetwork(NNLPConfig(members=2, width=16), operations=3)
+    >>> graphs = Inputs(torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3))
+    >>> network(graphs).shape
+    torch.Size([2, 1])
+    """
+
+    def __init__(self, config: NNLPConfig, operations: int, summary_features: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        members, width = config.members, config.width
+        self.tokens = Embedding(members, operations, width)
+        self.layers = nn.ModuleList(SAGELayer(config) for _ in range(config.layers))
+        self.summary = Linear(members, summary_features, width) if summary_features else None
+        self.first = Linear(members, width * (2 if summary_features else 1), width)
+        self.second = Linear(members, width, width)
+        self.last = Linear(members, width, 1)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, graphs: Inputs) -> Tensor:
+        """Scores graphs: `(E, B)`."""
+        h = self.tokens(graphs.codes)
+        for layer in self.layers:
+            h = self.dropout(F.relu(layer(h, graphs.adjacency)))
+        pooled = (h * graphs.mask.unsqueeze(-1)).sum(2)
+        if self.config.readout == "mean":
+            pooled = pooled / graphs.mask.sum(-1, keepdim=True)
+        if self.summary is not None:
+            assert graphs.summary is not None
+            summary = self.summary(graphs.summary.expand(len(h), -1, -1))
+            pooled = torch.cat([pooled, F.relu(self.dropout(summary))], dim=-1)
+        pooled = self.dropout(F.relu(self.first(pooled)))
+        pooled = self.dropout(F.relu(self.second(pooled)))
+        return self.last(pooled).squeeze(-1)
+
+
+class SAGELayer(nn.Module):
+    """GraphSAGE (Hamilton et al. 2017): `h_i' = L2(W_n mean_{j in N(i)} h_j + b + W_r h_i)`.
+
+    A node without neighbours has the mean zero. In both directions, successors and predecessors have a W_n each.
+    """
+
+    def __init__(self, config: NNLPConfig) -> None:
+        super().__init__()
+        self.directed = config.directions == "both"
+        width = config.width
+        self.neighbours = Linear(config.members, width * (2 if self.directed else 1), width)
+        self.root = Linear(config.members, width, width, bias=False)
+
+    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+        """Maps nodes `(E, B, N, d)` along `adjacency (., B, N, N)`."""
+        backward = adjacency.transpose(-1, -2)
+        ways = [adjacency, backward] if self.directed else [adjacency + backward]
+        means = [(way / way.sum(-1, keepdim=True).clamp_min(1)) @ h for way in ways]
+        return F.normalize(self.neighbours(torch.cat(means, dim=-1)) + self.root(h), dim=-1)
+
+
+PAPER = NNLPConfig(
+    losses={"relative_mse": 1.0},
+    consistency=0.0,
+    learning_rate=1e-3,
+    warmup=0.0,
+    epochs=50,
+    batch_size=16,
+)
+DEFAULT = NNLPConfig(
+    pruned=True,
+    members=3,
+    layers=3,
+    width=64,
+    directions="both",
+    losses={"pairwise_logistic": 1.0},
+    consistency=0.0,
+    target_scaling="standard",
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=0.05,
+    schedule="cosine",
+    epochs=75,
+    min_steps=200,
+    batch_size=128,
+)
+
+
+class NNLP(PresetPredictor):
+    """NNLP (Liu et al., ICPP 2022): GraphSAGE layers.
+
+    Presets: "default" (small, both directions, ranking loss); "paper" (2 layers of 512, relative MSE, 50 epochs: made
+    for the latency of thousands of networks).
+
+    Args:
+        preset: "default" or "paper".
+        options: Fields of the preset's configuration to change, for example `{"layers": 4}`.
+        loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
+        seed: Of the initialisation, the order of the graphs and the dropout.
+        direction: Which end of the targets is the good one; only losses that favour the top use it.
+        device: "auto", "cpu", "cuda" or another name that torch knows.
+
+    >>> from nasx.search_spaces.graph import Graph
+    >>> chain = [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    >>> graphs = [Graph(["input", operation, "output"], chain) for operation in ("conv", "pool", "skip")]
+    >>> predictor = NNLP(options={"width": 8, "min_steps": 60}).fit(graphs, [94.0, 91.0, 90.0])
+    >>> [int(rank) for rank in predictor.predict(graphs).argsort()]
+    [2, 1, 0]
+    """
+
+    presets: Mapping[str, NNLPConfig] = {"default": DEFAULT, "paper": PAPER}
+
+    def _build(self, config: NNLPConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
+        summary = 0 if inputs.summary is None else inputs.summary.shape[-1]
+        return NNLPNetwork(config, len(vocabulary), summary)
