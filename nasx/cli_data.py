@@ -128,9 +128,11 @@ def data_describe(
 ) -> None:
     """Describe a benchmark: counts, distribution and ties of each metric, duplicates, correlations."""
     from nasx.console import screen
+
+    subject = _table_or_benchmark(name, dataset, space)
     from nasx.describe import describe
 
-    report = describe(_table_or_benchmark(name, dataset, space))
+    report = describe(subject)
     typer.echo(str(report))
     if out is not None:
         report.save(out)

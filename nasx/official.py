@@ -74,7 +74,7 @@ class Official:
         return f"download {self.file} ({self.size}) in a browser from {' or '.join(self.pages)} and type: {bring}"
 
 
-_NASBENCH101 = {
+_NASBENCH101: dict[str, Any] = {
     "space": "nasbench101",
     "rows": 423_624,
     "licence": "Apache-2.0",
@@ -194,7 +194,7 @@ def import_file(
     _check_path(entry, path)
     if entry.sha256 and not unverified:
         _check_sha256(entry, path, progress)
-    table = _reader(entry)(path, progress=progress and (lambda done, total: progress("reading", done, total)))
+    table = _reader(entry)(path, progress=_stage(progress, "reading"))
     if table.space.name != entry.space:
         raise NasxError(f"{path} belongs to the space '{table.space.name}', not to '{entry.space}' as '{name}' does")
     if len(table) != entry.rows and not unverified:
@@ -246,7 +246,7 @@ def get(
             url or entry.url,
             path,
             sha256=entry.sha256,
-            progress=progress and (lambda done, total: progress("downloading", done, total)),
+            progress=_stage(progress, "downloading"),
         )
     except UsageError:
         raise
@@ -292,12 +292,16 @@ def _check_path(entry: Official, path: Path) -> None:
 def _check_sha256(entry: Official, path: Path, progress: Progress | None) -> None:
     from nasx.download import file_sha256
 
-    found = file_sha256(path, progress and (lambda done, total: progress("checking", done, total)))
+    found = file_sha256(path, _stage(progress, "checking"))
     if found != entry.sha256:
         raise NasxError(
             f"{path} is not the published {entry.file}: its SHA-256 is {found}, not {entry.sha256}; get it again, or "
             "take it as it is with unverified=True (--unverified)"
         )
+
+
+def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(stage, done, total)
 
 
 def _sweep(folder: Path) -> None:
@@ -340,5 +344,7 @@ def _present(name: str) -> str:
     from nasx import tables
     from nasx.table_file import read_description
 
-    verified = read_description(tables.imported()[name])["extra"].get("verified", False)
-    return "present" if verified else "present (imported with --unverified)"
+    verified = read_description(tables.imported()[name])["extra"].get("verified")
+    if verified is None:
+        return "present, but a table of your own"
+    return "present" if verified else "present, imported with --unverified"

@@ -8,11 +8,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,66 +22,12 @@ BODY = bytes(range(256)) * 4096 * 3  # 3 MiB
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
-@dataclass
-class Site:
-    """What the server does, and what it was asked."""
-
-    body: bytes = BODY
-    etag: str = '"first"'
-    ranges: bool = True
-    length: bool = True
-    cuts: list[int] = field(default_factory=list)  # bytes after which each answer in turn is cut off
-    statuses: list[int] = field(default_factory=list)  # answers before the file, in turn
-    wrong_part: bool = False
-    asked: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
+@pytest.fixture(autouse=True)
+def _body(site: Any) -> None:
+    site.body = BODY
 
 
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    state = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.asked.append(dict(self.headers))
-            if state.statuses:
-                self.send_error(state.statuses.pop(0))
-                return
-            start, wanted = 0, self.headers.get("Range")
-            if wanted and state.ranges and self.headers.get("If-Range", state.etag) == state.etag:
-                start = int(wanted.removeprefix("bytes=").rstrip("-"))
-                if start >= len(state.body):
-                    self.send_error(416)
-                    return
-                self.send_response(206)
-                shown = start + 1 if state.wrong_part else start
-                self.send_header("Content-Range", f"bytes {shown}-{len(state.body) - 1}/{len(state.body)}")
-            else:
-                self.send_response(200)
-            rest = state.body[start:]
-            if state.etag:
-                self.send_header("ETag", state.etag)
-            if state.length:
-                self.send_header("Content-Length", str(len(rest)))
-            self.end_headers()
-            self.wfile.write(rest[: state.cuts.pop(0)] if state.cuts else rest)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}/file.bin"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def fetch(site: Site, folder: Path, **options: Any) -> Path:
+def fetch(site: Any, folder: Path, **options: Any) -> Path:
     options = {"sha256": SHA256, "pause": 0.001, "timeout": 10.0, **options}
     return download(site.url, folder / "file.bin", **options)
 
@@ -94,7 +36,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_fetches_checks_and_leaves_nothing_else(site: Site, tmp_path: Path) -> None:
+def test_fetches_checks_and_leaves_nothing_else(site: Any, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     path = fetch(site, tmp_path / "new" / "folder", progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == BODY
@@ -103,7 +45,7 @@ def test_fetches_checks_and_leaves_nothing_else(site: Site, tmp_path: Path) -> N
     assert seen == sorted(seen)
 
 
-def test_a_file_that_is_there_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_not_fetched_again(site: Any, tmp_path: Path) -> None:
     fetch(site, tmp_path)
     fetch(site, tmp_path)
     assert len(site.asked) == 1
@@ -112,7 +54,7 @@ def test_a_file_that_is_there_is_not_fetched_again(site: Site, tmp_path: Path) -
     assert len(site.asked) == 2
 
 
-def test_a_cut_connection_is_taken_up_where_it_broke_off(site: Site, tmp_path: Path) -> None:
+def test_a_cut_connection_is_taken_up_where_it_broke_off(site: Any, tmp_path: Path) -> None:
     site.cuts = [1_000_000, 500_000]
     assert fetch(site, tmp_path).read_bytes() == BODY
     assert [headers.get("Range") for headers in site.asked] == [None, "bytes=1000000-", "bytes=1500000-"]
@@ -120,7 +62,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke_off(site: Site, tmp_path: P
     assert names(tmp_path) == {"file.bin"}
 
 
-def test_a_later_call_continues(site: Site, tmp_path: Path) -> None:
+def test_a_later_call_continues(site: Any, tmp_path: Path) -> None:
     site.cuts = [700_000]
     with pytest.raises(
         NasxError, match=r"broke off after 0\.7 of 3\.1 MB.*0\.7 MB are kept.*type the same command again"
@@ -132,7 +74,7 @@ def test_a_later_call_continues(site: Site, tmp_path: Path) -> None:
     assert names(tmp_path) == {"file.bin"}
 
 
-def test_a_complete_part_is_not_asked_for_again(site: Site, tmp_path: Path) -> None:
+def test_a_complete_part_is_not_asked_for_again(site: Any, tmp_path: Path) -> None:
     fetch(site, tmp_path)
     (tmp_path / "file.bin").rename(tmp_path / "file.bin.part")
     state = {"url": site.url, "validator": '"first"', "total": len(BODY)}
@@ -141,12 +83,12 @@ def test_a_complete_part_is_not_asked_for_again(site: Site, tmp_path: Path) -> N
     assert len(site.asked) == 1
 
 
-def test_a_server_without_ranges_starts_again(site: Site, tmp_path: Path) -> None:
+def test_a_server_without_ranges_starts_again(site: Any, tmp_path: Path) -> None:
     site.ranges, site.cuts = False, [1_000_000]
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
-def test_a_file_that_changed_meanwhile_starts_again(site: Site, tmp_path: Path) -> None:
+def test_a_file_that_changed_meanwhile_starts_again(site: Any, tmp_path: Path) -> None:
     site.body, site.etag, site.cuts = b"old" * 1_000_000, '"old"', [1_000_000]
     with pytest.raises(NasxError):
         fetch(site, tmp_path, attempts=1)
@@ -154,7 +96,7 @@ def test_a_file_that_changed_meanwhile_starts_again(site: Site, tmp_path: Path) 
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
-def test_a_file_that_became_shorter_starts_again(site: Site, tmp_path: Path) -> None:
+def test_a_file_that_became_shorter_starts_again(site: Any, tmp_path: Path) -> None:
     site.etag, site.cuts = "", [2_000_000]  # no ETag: the range is answered with "there is nothing there"
     with pytest.raises(NasxError):
         fetch(site, tmp_path, attempts=1)
@@ -163,37 +105,37 @@ def test_a_file_that_became_shorter_starts_again(site: Site, tmp_path: Path) -> 
     assert site.asked[1]["Range"] == "bytes=2000000-"
 
 
-def test_the_wrong_part_of_the_file_is_not_appended(site: Site, tmp_path: Path) -> None:
+def test_the_wrong_part_of_the_file_is_not_appended(site: Any, tmp_path: Path) -> None:
     site.wrong_part, site.cuts = True, [1_000_000]
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
-def test_without_checksum_and_etag_nothing_is_continued(site: Site, tmp_path: Path) -> None:
+def test_without_checksum_and_etag_nothing_is_continued(site: Any, tmp_path: Path) -> None:
     site.etag, site.cuts = "", [1_000_000]
     assert fetch(site, tmp_path, sha256=None).read_bytes() == BODY
     assert "Range" not in site.asked[1]
 
 
-def test_a_server_that_says_no_length(site: Site, tmp_path: Path) -> None:
+def test_a_server_that_says_no_length(site: Any, tmp_path: Path) -> None:
     site.length = False
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
 @pytest.mark.parametrize("damage", ["", "not json", "[1, 2]", '{"url": 3}', '{"total": "x"}'])
-def test_a_damaged_note_beside_the_part_starts_again(site: Site, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_note_beside_the_part_starts_again(site: Any, tmp_path: Path, damage: str) -> None:
     (tmp_path / "file.bin.part").write_bytes(b"something else")
     (tmp_path / "file.bin.part.json").write_text(damage)
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
-def test_wrong_bytes_are_deleted(site: Site, tmp_path: Path) -> None:
+def test_wrong_bytes_are_deleted(site: Any, tmp_path: Path) -> None:
     site.body = BODY[:-1] + b"x"
     with pytest.raises(NasxError, match=f"not the published file: its SHA-256 is .*, not {SHA256}; it was deleted"):
         fetch(site, tmp_path)
     assert names(tmp_path) == set()
 
 
-def test_a_part_damaged_on_this_disk_is_noticed(site: Site, tmp_path: Path) -> None:
+def test_a_part_damaged_on_this_disk_is_noticed(site: Any, tmp_path: Path) -> None:
     site.cuts = [1_000_000]
     with pytest.raises(NasxError):
         fetch(site, tmp_path, attempts=1)
@@ -205,7 +147,7 @@ def test_a_part_damaged_on_this_disk_is_noticed(site: Site, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
-def test_an_answer_that_is_no_file_is_final(site: Site, tmp_path: Path, status: int) -> None:
+def test_an_answer_that_is_no_file_is_final(site: Any, tmp_path: Path, status: int) -> None:
     site.statuses = [status] * 9
     with pytest.raises(NasxError, match=f"the server answers {status}"):
         fetch(site, tmp_path)
@@ -213,7 +155,7 @@ def test_an_answer_that_is_no_file_is_final(site: Site, tmp_path: Path, status: 
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_a_busy_server_is_asked_again_a_few_times(site: Site, tmp_path: Path) -> None:
+def test_a_busy_server_is_asked_again_a_few_times(site: Any, tmp_path: Path) -> None:
     site.statuses = [503, 429]
     assert fetch(site, tmp_path).read_bytes() == BODY
     site.statuses, site.asked = [503] * 9, []
@@ -222,7 +164,7 @@ def test_a_busy_server_is_asked_again_a_few_times(site: Site, tmp_path: Path) ->
     assert len(site.asked) == 5
 
 
-def test_an_empty_answer_is_an_error(site: Site, tmp_path: Path) -> None:
+def test_an_empty_answer_is_an_error(site: Any, tmp_path: Path) -> None:
     site.body = b""
     with pytest.raises(NasxError, match="the server sent nothing"):
         fetch(site, tmp_path)
@@ -235,7 +177,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (tmp_path / "file.bin").exists()
 
 
-def test_a_server_that_falls_silent(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_falls_silent(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     with socket.socket() as mute:  # accepts and never answers
@@ -253,7 +195,7 @@ def test_other_addresses_are_refused(url: str, tmp_path: Path) -> None:
         download(url, tmp_path / "file")
 
 
-def test_a_full_disk_keeps_what_is_there(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_what_is_there(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = 0
 
     def full(file: Any, block: bytes) -> None:
@@ -273,28 +215,28 @@ def test_a_full_disk_keeps_what_is_there(site: Site, tmp_path: Path, monkeypatch
 
 
 def test_too_little_room_is_said_before_a_byte_is_fetched(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
     with pytest.raises(NasxError, match=r"3 MB more are needed in .* and 1 MB are free"):
         fetch(site, tmp_path)
 
 
-def test_a_folder_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(site: Any, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(NasxError, match="could not be written"):
         fetch(site, tmp_path / "taken")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs file locks of Unix")
-def test_two_downloads_at_once(site: Site, tmp_path: Path) -> None:
+def test_two_downloads_at_once(site: Any, tmp_path: Path) -> None:
     with module._locked(tmp_path / "file.bin.part"), pytest.raises(NasxError, match="another process is fetching"):
         fetch(site, tmp_path)
     assert fetch(site, tmp_path).read_bytes() == BODY
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
-def test_a_killed_download_continues(site: Site, tmp_path: Path) -> None:
+def test_a_killed_download_continues(site: Any, tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom nasx.download import download\n"
         "download(sys.argv[1], sys.argv[2], sha256=sys.argv[3], progress=lambda done, total: time.sleep(0.05))\n"
