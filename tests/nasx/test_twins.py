@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasx.metric import Metric
 from nasx.search_spaces import get_search_space
-from nasx.table_file import Metric, Table
+from nasx.table_file import Table
 from nasx.tabular import TabularBenchmark
 from nasx.twins import function_groups, random_pairs, sizes_of
 
