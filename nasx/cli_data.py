@@ -47,7 +47,7 @@ def data_list(
         state, _, how = row["present"].partition(": ")
         facts = (state, f"{row['rows']:,} rows", row["size"], row["licence"], f"source {row['source']}")
         lines = [f"{row['name'].ljust(width)}  {row['contents']}", f"  {', '.join(fact for fact in facts if fact)}"]
-        for line in lines + ([f"  to get it: {how}"] if how else []):
+        for line in lines + ([f"  to get it, {how}"] if how else []):
             screen.print(line, soft_wrap=True, markup=False)
 
 
@@ -81,7 +81,7 @@ def data_get(
         with _stages() as progress:
             table = official.get(name, url=url, keep=keep, replace=replace, progress=progress)
     except KeyboardInterrupt:
-        raise NasxError(f"interrupted; what was downloaded is kept, continue with: nasx data get {name}") from None
+        raise NasxError("interrupted; what was downloaded is kept, type the same command again to continue") from None
     _show_imported(table)
 
 
@@ -210,16 +210,10 @@ def _show_imported(table: Table) -> None:
 def _stages() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on the error stream for one stage after another; silent when that is not a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, highlight=False)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
     tasks: dict[str, Any] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
@@ -227,10 +221,17 @@ def _stages() -> Iterator[Callable[[str, int, int], None]]:
             if stage not in tasks:
                 for earlier in tasks.values():
                     bar.update(earlier, visible=False)
-                tasks[stage] = bar.add_task(stage, total=None)
-            bar.update(tasks[stage], completed=done, total=total or None)
+                tasks[stage] = bar.add_task(stage, total=None, note="")
+            bar.update(tasks[stage], completed=done, total=total or None, note=_amount(done, total))
 
         yield update
+
+
+def _amount(done: int, total: int) -> str:
+    """Bytes as megabytes; what is counted in smaller numbers are files."""
+    if max(done, total) < 1_000_000:
+        return f"{done:,} of {total:,}" if total else f"{done:,}"
+    return f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
 
 
 def _pair(text: str) -> tuple[str, str]:

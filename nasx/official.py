@@ -326,7 +326,11 @@ def listing() -> list[dict[str, Any]]:
     from nasx import tables
 
     found = {row["name"]: row for row in tables.list_data()}
-    embedded = [row for name, row in found.items() if name in EMBEDDED]
+    embedded = [
+        row | {"present": row["present"].replace("absent: pip", "absent: type: pip")}
+        for name, row in found.items()
+        if name in EMBEDDED
+    ]
     own = [row for name, row in found.items() if name not in OFFICIAL and name not in EMBEDDED]
     return [*embedded, *(_listed(entry, found.get(entry.name)) for entry in OFFICIAL.values()), *own]
 
