@@ -2,7 +2,8 @@
 
 A record is one training run of one cell on CIFAR-10, as JSON ``[module_hash, epochs, adjacency, operations, metrics]``:
 the matrix as a row of digits, the operations joined by commas, the metrics a protobuf message ``ModelMetrics`` in
-base64. It holds three evaluations: before training (not used, as in the official package), halfway and final.
+base64 (in lines of 76). It holds three evaluations: before training (not used, as in the official package), halfway
+and final.
 
 Source: C. Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019; nasbench/api.py and
 nasbench/lib/model_metrics.proto in google-research/nasbench.
@@ -67,7 +68,7 @@ def read(path: str | Path, *, progress: Progress | None = None) -> Table:
         try:
             runs.add(number, offset, payload)
         except (ValueError, TypeError, RecursionError) as error:
-            reason = error if isinstance(error, ValueError) else "it is of another structure"
+            reason = str(error) if isinstance(error, ValueError) else "it is of another structure"
             where = f"record {number:,} (byte {offset:,})"
             raise NasxError(f"{where} of {path} is not of NAS-Bench-101: {reason}") from error
     return runs.table()
@@ -100,15 +101,17 @@ def message_class() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Callable[[str], Any]:
+def _parser() -> Callable[[object], Any]:
     """From base64 to the message, or a ValueError."""
     from google.protobuf.message import DecodeError
 
     parse = message_class().FromString
 
-    def parsed(text: str) -> Any:
+    def parsed(text: object) -> Any:
         try:
-            return parse(a2b_base64(text, strict_mode=True))
+            if not isinstance(text, str):
+                raise ValueError
+            return parse(a2b_base64(text.replace("\n", ""), strict_mode=True))
         except (DecodeError, ValueError):
             raise ValueError("its metrics are no message ModelMetrics in base64") from None
 

@@ -76,6 +76,19 @@ def test_published_bytes() -> None:
     assert metrics.SerializeToString() == base64.b64decode(PUBLISHED)
 
 
+def test_published_record() -> None:
+    """The whole record as published: 401 bytes of JSON between these checksums."""
+    record = framed(payload(PUBLISHED_RUN))
+    assert record[:12] == bytes([145, 1, 0, 0, 0, 0, 0, 0, 0x98, 0x25, 0xED, 0x9B])
+    assert record[-4:] == bytes([0x68, 0x16, 0x69, 0x03])
+
+
+def test_base64_without_lines(tmp_path: Path, file: Path, runs: list[Run]) -> None:
+    plain = [payload(run).replace(b"\\n", b"") for run in runs]
+    assert len(plain[0]) == len(payload(runs[0])) - 6
+    assert equal(read(checked(tmp_path / "plain", plain)), read(file))
+
+
 def test_published_record_as_a_table(tmp_path: Path) -> None:
     table = read(write(tmp_path / "one.tfrecord", [PUBLISHED_RUN] * 3))
     assert SPACE.module_hash(SPACE.architecture(int(table.architectures[0]))) == PUBLISHED_RUN.module_hash
@@ -250,7 +263,7 @@ def test_repeats(tmp_path: Path, runs: list[Run]) -> None:
         (b'["a", 4, ["b"], "c", "d"]', "another structure"),
         (b'["a", 4, 5, "c", "d"]', "adjacency is not a text"),
         (b'["a", 4, "0100", {}, "d"]', "another structure"),
-        (b'["a", 4, "0100", "c", 5]', "another structure"),
+        (b'["a", 4, "0100", "c", 5]', "no message ModelMetrics"),
         (b'["a", 4, "0100", "c", "*"]', "no message ModelMetrics"),
         (b'["a", 4, "0100", "c", "\xc3\xa9"]', "no message ModelMetrics"),
         (b'["a", 4, "0100", "c", "////"]', "no message ModelMetrics"),
