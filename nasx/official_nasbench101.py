@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasx.metric import Metric
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.nasbench101 import BULK, NASBench101
 from nasx.search_spaces.nasbench101_hash import all_module_hashes, hash_of_code
 from nasx.search_spaces.nasbench101_tables import cell_tables
-from nasx.table_file import Metric, Table
+from nasx.table_file import Table
 from nasx.tfrecord import Progress, read_records
 
 EPOCHS = (4, 12, 36, 108)
