@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasx.bootstrap import mean_interval
+from nasx.noise import NoiseCeiling
 from nasx.search_spaces.errors import NasxError, UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +22,14 @@ TABLE, SUMMARY, CONFIG = "evaluation.csv", "summary.csv", "config.json"
 
 _KEY = ("predictor", "train_size", "repeat")
 _SETTING = ("predictor", "train_size")
-_COUNTS = {"train_size", "repeat", "seed", "predictor_seed", "test_rows"}
+_TEXTS = {"predictor", "split"}
+_COUNTS = {
+    *("train_size", "repeat", "seed", "predictor_seed", "test_rows"),
+    *("pairs", "ties_predicted", "ties_true"),
+}
 _MAY_GROW = {"train_sizes", "repeats", "predictors", "versions"}
+_FOLLOWS = {"noise_ceiling", "tested_on"}  # from the other settings
+_ENDS = ("_low", "_high")
 
 
 class EvaluationReport:
@@ -33,15 +41,25 @@ class EvaluationReport:
     >>> report = EvaluationReport({"seed": 0})
     >>> for repeat, tau in enumerate([0.8, 0.9]):
     ...     report.add({"predictor": "trees", "train_size": 78, "repeat": repeat, "test_rows": 100, "kendall_tau": tau})
-    >>> report.summary().round(4).to_dict("records")
-    [{'predictor': 'trees', 'train_size': 78, 'repeats': 2, 'test_rows': 100, 'kendall_tau_mean': 0.85, \
-'kendall_tau_std': 0.0707}]
+    >>> row = report.summary().iloc[0]
+    >>> int(row.repeats), round(float(row.kendall_tau_mean), 2), round(float(row.kendall_tau_std), 3)
+    (2, 0.85, 0.071)
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         # Through JSON and back, so that settings compare equal to those read from a file.
         self.config: dict[str, Any] = json.loads(json.dumps(dict(config), default=repr))
         self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    @property
+    def ceiling(self) -> NoiseCeiling | None:
+        """How well a perfect predictor could rank; None where nobody has looked."""
+        stored = self.config.get("noise_ceiling")
+        return None if stored is None else NoiseCeiling.from_dict(stored)
+
+    @ceiling.setter
+    def ceiling(self, found: NoiseCeiling) -> None:
+        self.config["noise_ceiling"] = found.to_dict()
 
     @classmethod
     def resume(cls, folder: Path, config: Mapping[str, Any]) -> EvaluationReport:
@@ -61,6 +79,8 @@ class EvaluationReport:
         try:
             before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             other = _difference(report.config, before)
+            if before.get("noise_ceiling") is not None:
+                report.ceiling = NoiseCeiling.from_dict(before["noise_ceiling"])
             if (folder / TABLE).exists():
                 with open(folder / TABLE, encoding="utf-8", newline="") as file:
                     for texts in csv.DictReader(file, strict=True):
@@ -88,7 +108,11 @@ class EvaluationReport:
         return len(self._rows)
 
     def table(self) -> pd.DataFrame:
-        """One row a repeat: predictor, train_size, repeat, seeds, test_rows, all ranking metrics, seconds."""
+        """One row a repeat: predictor, train_size, repeat, seeds, split, test_rows, all ranking metrics, seconds.
+
+        ``split`` is the fingerprint of the split. ``kendall_tau_low`` and ``kendall_tau_high`` (and so on) are the ends
+        of a 95 % bootstrap interval over the test rows.
+        """
         import pandas as pd
 
         order = list(dict.fromkeys(key[0] for key in self._rows))
@@ -98,7 +122,10 @@ class EvaluationReport:
     def summary(self) -> pd.DataFrame:
         """One row a setting: mean and sample standard deviation over the repeats of everything measured.
 
-        A metric that is undefined (NaN) in one repeat has no mean; with one repeat there is no deviation.
+        ``..._mean_low`` and ``..._mean_high`` are the ends of a 95 % bootstrap interval of the mean over the repeats.
+        A metric that is undefined (NaN) in one repeat has no mean; with one repeat there is no deviation. Where the
+        noise ceiling of Kendall's tau is known, it follows as ``tau_ceiling``, and as ``tau_knowing_targets`` what
+        knowing the expected value of every training metric would give.
         """
         import pandas as pd
 
@@ -109,9 +136,13 @@ class EvaluationReport:
         for setting, group in frame.groupby(list(_SETTING), sort=False):
             row = dict(zip(_SETTING, setting, strict=True))
             row |= {"repeats": len(group), "test_rows": int(group["test_rows"].min())}
-            for name in (name for name in frame.columns if name not in {"predictor", *_COUNTS}):
+            for name in (n for n in frame.columns if n not in _TEXTS | _COUNTS and not n.endswith(_ENDS)):
                 row[f"{name}_mean"] = group[name].mean(skipna=False)
                 row[f"{name}_std"] = group[name].std(skipna=False)
+                if not name.endswith("seconds"):
+                    row[f"{name}_mean_low"], row[f"{name}_mean_high"] = mean_interval(group[name])
+            if self.ceiling is not None and self.ceiling.known:
+                row |= {"tau_ceiling": self.ceiling.tau, "tau_knowing_targets": self.ceiling.through_target}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -126,6 +157,10 @@ class EvaluationReport:
             for name, mean in means.items():
                 std = row[f"{name}_std"]
                 cells[name.replace("_", " ")] = f"{mean:.4g}" if std != std else f"{mean:.4g} ± {std:.2g}"
+                if name == "kendall_tau":
+                    low, high = row["kendall_tau_mean_low"], row["kendall_tau_mean_high"]
+                    cells["  95 % interval"] = f"{low:.4g} to {high:.4g}" if low == low else ""
+                    cells["  noise ceiling"] = f"{row['tau_ceiling']:.3f}" if "tau_ceiling" in row else "not known"
             columns[f"{row['predictor']}, {row['train_size']:,} trained on"] = cells
         return pd.DataFrame(columns).rename_axis("metric").reset_index()
 
@@ -155,14 +190,14 @@ class EvaluationReport:
 
 def _typed(name: str, text: str) -> str | int | float:
     """A cell of the table as it was before it was written; an undefined metric is an empty cell."""
-    if name == "predictor":
+    if name in _TEXTS:
         return text
     return int(text) if name in _COUNTS else float(text or "nan")
 
 
 def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     """The settings in which two configurations disagree, as ``name before -> now``."""
-    changed = [name for name in now if name not in _MAY_GROW and before.get(name) != now[name]]
+    changed = [name for name in now if name not in _MAY_GROW | _FOLLOWS and before.get(name) != now[name]]
     texts = [f"{name} {before.get(name)} instead of {now[name]}" for name in changed]
     known = before["predictors"]
     texts += [f"predictor '{label}'" for label, what in now["predictors"].items() if known.get(label, what) != what]

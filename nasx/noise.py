@@ -89,6 +89,21 @@ class NoiseCeiling:
 
         return {"tau": plain(self.tau), **plain(asdict(self))}
 
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> NoiseCeiling:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            KeyError, TypeError: It is no such dictionary.
+        """
+
+        def estimates(entries: list[dict[str, Any]]) -> tuple[Estimate, ...]:
+            return tuple(Estimate(**{k: math.nan if v is None else v for k, v in entry.items()}) for entry in entries)
+
+        known = {key: math.nan if value is None else value for key, value in stored.items() if key != "tau"}
+        known |= {key: estimates(known[key]) for key in ("estimates", "target_estimates")}
+        return cls(**known)
+
     def __str__(self) -> str:
         width = max(len(what) for what, _ in self.rows())
         lines = [f"{what.ljust(width)}  {value}" for what, value in self.rows()]

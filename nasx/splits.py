@@ -64,14 +64,18 @@ class Protocol(ABC):
     Attributes:
         name: The name it goes by on the command line and in reports.
         validation_size: How many rows validate.
+        tests_on: What the test rows are, in words.
         repeats_differ: Whether a fresh generator draws another split; if not, repeats differ by the predictor's seed.
+        needs_order: Whether the rows must come in the official order of the benchmark.
         needs_values: Whether ``split`` must be given the values of the rows.
         needs_groups: Whether ``split`` must be given the groups of the rows (see :func:`nasx.twins.function_groups`).
     """
 
     name: str
     validation_size: int
+    tests_on = "unseen architectures"
     repeats_differ = True
+    needs_order = False
     needs_values = False
     needs_groups = False
 
@@ -94,7 +98,7 @@ class Protocol(ABC):
         """Divides rows.
 
         Args:
-            rows: Rows that have a training value, in the benchmark's official order.
+            rows: Rows that have a training value, in the official order where the protocol needs it.
             train_size: How many of them train.
             rng: The source of randomness.
             test_rows: Rows that have a value to be judged by; ``rows`` if not given.
@@ -123,6 +127,8 @@ class Prefix(Protocol):
     validation_size: int = 200
     name = "prefix"
     repeats_differ = False
+    needs_order = True
+    tests_on = "all architectures, those trained on among them"
 
     def split(
         self,
@@ -206,6 +212,7 @@ class ByFunction(Protocol):
     validation_size: int = 0
     name = "by-function"
     needs_groups = True
+    tests_on = "architectures functionally different from those trained on"
 
     def split(
         self,

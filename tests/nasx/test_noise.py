@@ -11,7 +11,7 @@ import pytest
 from nasx.benchmark import load_benchmark
 from nasx.metric import Metric
 from nasx.metrics import kendall_tau
-from nasx.noise import noise_ceiling
+from nasx.noise import NoiseCeiling, noise_ceiling
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import UsageError
 from nasx.table_file import Table
@@ -110,11 +110,13 @@ def test_what_is_printed_and_stored() -> None:
     assert "ceiling of test, from twins" in str(ceiling)
     assert f"{ceiling.tau:.3f}" in str(ceiling)
     assert json.loads(json.dumps(ceiling.to_dict()))["tau"] == ceiling.tau
+    assert str(NoiseCeiling.from_dict(json.loads(json.dumps(ceiling.to_dict())))) == str(ceiling)
     unknown = noise_ceiling(bench(columns), groups=np.arange(N))
     assert not unknown.known
     assert math.isnan(unknown.tau)
     assert "not known" in str(unknown)
     assert json.loads(json.dumps(unknown.to_dict(), allow_nan=False))["tau"] is None
+    assert str(NoiseCeiling.from_dict(unknown.to_dict())) == str(unknown)
 
 
 @pytest.mark.data
