@@ -173,7 +173,7 @@ def _check_own(name: str, path: Path, unverified: bool) -> None:
         raise UsageError(
             f"{path.name} is the official file of '{known.name}'; type: nasx data import {known.name} {path}"
         )
-    if unverified or path.is_dir() or path.suffix.lower() in (".pth", ".tfrecord", ".tar"):
+    if unverified or path.is_dir() or path.suffix.lower() in (".pth", ".tfrecord", ".tar", ".pbz2"):
         what = "--unverified" if unverified else str(path)
         raise UsageError(
             f"{what} is for an official benchmark, imported by its official name ({', '.join(official.NAMES)}); "
@@ -201,9 +201,27 @@ def _comes_with_a_package(name: str) -> bool:
 def _show_imported(table: Table) -> None:
     from nasx.console import screen
 
-    screen.print(str(table), markup=False, soft_wrap=True)
+    for line in _summary(table):
+        screen.print(line, markup=False, soft_wrap=True)
+
+
+def _summary(table: Table) -> list[str]:
+    """What was imported: every column of a small table, else what the columns are made of."""
+    metrics = table.metrics.values()
+    if len(metrics) <= 12:
+        lines = [str(table)]
+    else:
+        units = {metric.quantity: metric.unit for metric in metrics}
+        made_of = {
+            "quantities": [f"{quantity} ({unit})" if unit else quantity for quantity, unit in units.items()],
+            "epochs": sorted({metric.epochs for metric in metrics if metric.epochs is not None}),
+            "seeds": sorted({str(metric.seed) for metric in metrics if metric.seed is not None}),
+        }
+        lines = [f"{table.name}: {len(table):,} architectures of {table.space.name}, {len(metrics)} columns"]
+        lines += [f"  {what}: {', '.join(map(str, values))}" for what, values in made_of.items() if values]
     if table.datasets:
-        screen.print(f"data sets to choose from with --dataset: {', '.join(table.datasets)}", soft_wrap=True)
+        lines.append(f"  data sets, one to be chosen with --dataset: {', '.join(table.datasets)}")
+    return lines
 
 
 @contextmanager

@@ -117,7 +117,7 @@ OFFICIAL: dict[str, Official] = {
         Official(
             name="nats-bench",
             contents="NATS-Bench, topology: 12 and 200 epochs, every seed; CIFAR-10, CIFAR-100, ImageNet16-120",
-            files=("NATS-tss-v1_0-3ffb9-simple.tar", "NATS-tss-v1_0-3ffb9-simple"),
+            files=("NATS-tss-v1_0-3ffb9-simple.tar", "NATS-tss-v1_0-3ffb9-simple", "NATS-tss-v1_0-3ffb9.pickle.pbz2"),
             size="about 1 GB",
             source="https://github.com/D-X-Y/NATS-Bench",
             pages=(

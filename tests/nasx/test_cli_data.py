@@ -64,7 +64,7 @@ def test_get_shows_the_licence_and_imports(toy: Any, site: Any, capsys: pytest.C
     assert f"toy-v1.bin (1 kB), licence CC0, from {site.url}" in screen.out
     assert "official page: https://example.org/toy" in screen.out
     assert "toy: 50 architectures of nasbench201" in screen.out
-    assert "choose from with --dataset: cifar10, cifar100" in screen.out
+    assert "one to be chosen with --dataset: cifar10, cifar100" in screen.out
     assert screen.err == ""  # no progress bar where there is no terminal
     assert nasx("get", "toy", "--url", site.url) == 0
     assert "'toy' is already here" in capsys.readouterr().out
