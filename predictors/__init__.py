@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 # threads do not. This is read once, when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["PREDICTORS", "Entry", "available", "available_losses", "load_predictor", "make_predictor", "registered_classes"]
+__all__ = [
+    "PREDICTORS",
+    "Entry",
+    "available",
+    "available_losses",
+    "load_predictor",
+    "make_predictor",
+    "registered_classes",
+]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from nasx.search_spaces.errors import UsageError
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention (Vaswani et al. 2017): `softmax(Q_h K_h^T / sqrt(d_h) + M_h) V_h`, heads joined, W_o.
+    """Scaled dot-product attention (Vaswani et al. 2017): `[..., softmax(Q_h K_h^T / sqrt(d_h) + M_h) V_h, ...] W_o`.
 
     Args:
         members: Number E of ensemble members.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,7 +46,7 @@ class BANANASNetwork(nn.Module):
     def __init__(self, config: BANANASConfig, paths: int) -> None:
         super().__init__()
         widths = [paths] + [config.width] * config.layers
-        self.layers = nn.ModuleList(Linear(config.members, *pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(Linear(config.members, *pair) for pair in pairwise(widths))
         self.head = Linear(config.members, config.width, 1)
         self.dropout = nn.Dropout(config.dropout)
         lecun_initialisation(self)

@@ -163,9 +163,7 @@ LOSSES: dict[str, Loss] = {
 }
 """Loss terms a training configuration may weigh and add; `ac` joins when graphs are trained with a copy."""
 
-RANKING_LOSSES = frozenset(
-    {"rank_mse", "pairwise_logistic", "pairwise_hinge", "list_mle", "approx_ndcg", "top_heavy"}
-)
+RANKING_LOSSES = frozenset({"rank_mse", "pairwise_logistic", "pairwise_hinge", "list_mle", "approx_ndcg", "top_heavy"})
 """Losses that fix only the order of the scores, or learn ranks: not on the scale of the targets."""
 
 

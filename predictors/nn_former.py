@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,8 +41,11 @@ class NNFormerConfig(TorchConfig):
     """Width of the feed-forward's hidden layer over `width`."""
     dropout: float = 0.1
     special_tokens: bool = True
-    """A class token, which is read out, and a depth token (released code). They are everyone's neighbours, and with
-    that everyone's siblings: the sibling masks are full. Without them the nodes' mean is read out."""
+    """A class token, which is read out, and a depth token: everyone sees them and they see everyone (released code).
+    Without them the mean of the nodes is read out."""
+    siblings: Literal["through_special", "graph"] = "through_special"
+    """Released code: special tokens are common neighbours, so that all nodes are siblings and half of the heads attend
+    globally. "graph": only what has a common neighbour in the graph itself, as the paper describes."""
     offset: float = 0.5
     """Added to the output (released code)."""
 
@@ -80,15 +83,19 @@ class NNFormerNetwork(nn.Module):
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
         h, adjacency, mask = self.tokens(graphs.codes), graphs.adjacency, graphs.mask
-        neighbours = adjacency
-        if self.config.special_tokens:
+        if not self.config.special_tokens:
+            allowed = sibling_masks(adjacency)
+        else:
             sizes = mask.sum(-1, keepdim=True).long().clamp_max(SIZES)
             first = self.class_token.expand(-1, h.shape[1], -1, -1)
             h = torch.cat([first, h, self.depths(sizes)], dim=2)
             mask = F.pad(mask, (1, 1), value=1.0)
-            adjacency = F.pad(adjacency, (1, 1, 1, 1))  # no edges of theirs in the feed-forward,
-            neighbours = with_special_neighbours(adjacency, mask)  # all of them in the attention
-        allowed = sibling_masks(neighbours)
+            adjacency = F.pad(adjacency, (1, 1, 1, 1))  # the feed-forward knows no edges of theirs
+            special = special_pairs(mask)
+            if self.config.siblings == "graph":
+                allowed = sibling_masks(adjacency) | special.unsqueeze(-3)
+            else:
+                allowed = sibling_masks(torch.maximum(adjacency, special.to(adjacency.dtype)))
         if self.config.heads > 4:
             allowed = allowed.repeat_interleave(self.config.heads // 4, dim=-3)
         h = self.first_norm(h)
@@ -160,12 +167,15 @@ def sibling_masks(adjacency: Tensor) -> Tensor:
     return (masks > 0) | torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
 
 
-def with_special_neighbours(adjacency: Tensor, mask: Tensor) -> Tensor:
-    """Makes the first and the last token neighbours of all real ones, in both directions."""
-    special = torch.zeros_like(mask)
-    special[..., 0] = special[..., -1] = 1
-    all_pairs = mask.unsqueeze(-1) * mask.unsqueeze(-2)
-    return torch.maximum(adjacency, all_pairs * torch.maximum(special.unsqueeze(-1), special.unsqueeze(-2)))
+def special_pairs(mask: Tensor) -> Tensor:
+    """Where one of two real tokens is the first or the last, `(., B, N, N)`.
+
+    >>> special_pairs(torch.ones(4))[1].tolist()
+    [True, False, False, True]
+    """
+    real, special = mask.bool(), torch.zeros_like(mask, dtype=torch.bool)
+    special[..., 0] = special[..., -1] = True
+    return real.unsqueeze(-1) & real.unsqueeze(-2) & (special.unsqueeze(-1) | special.unsqueeze(-2))
 
 
 PAPER = NNFormerConfig(
@@ -180,13 +190,12 @@ PAPER = NNFormerConfig(
     epochs=3000,
     batch_size=128,
 )
-DESCRIBED = NNFormerConfig(**{**PAPER.__dict__, "special_tokens": False})
+DESCRIBED = NNFormerConfig(**{**PAPER.__dict__, "siblings": "graph"})
 DEFAULT = NNFormerConfig(
     pruned=True,
     members=2,
     blocks=3,
     width=48,
-    special_tokens=False,
     losses={"pairwise_logistic": 1.0},
     consistency=0.0,
     target_scaling="standard",
@@ -205,8 +214,8 @@ class NNFormer(PresetPredictor):
 
     Presets: "default" (small, ranking loss, quick on a CPU); "paper" (the released configuration: 4.9 million
     parameters, class and depth token, hours on a CPU; without its moving average of the weights, and its learning
-    rate falls to 0 instead of a tenth); "described" (the same with the sibling masks that the paper describes, in
-    effect: no class and depth token, mean of the nodes).
+    rate falls to 0 instead of a tenth); "described" (the same with sibling masks of the graph alone, as the paper
+    describes them: the released ones are full).
 
     Args:
         preset: "default", "paper" or "described".
