@@ -70,7 +70,11 @@ def download(
     part = path.with_name(f"{path.name}.part")
     with _locked(part) as file:
         transfer = _Transfer(url, part, file, needs_validator=sha256 is None, progress=progress, timeout=timeout)
-        transfer.run(attempts, pause)
+        try:
+            transfer.run(attempts, pause)
+        finally:
+            if transfer.there == 0:
+                transfer.discard()
         if sha256 is not None and (found := file_sha256(part)) != sha256:
             transfer.discard()
             raise NasxError(
