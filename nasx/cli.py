@@ -127,11 +127,18 @@ def evaluate(
         typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
+    split: Annotated[
+        str,
+        typer.Option(help="uniform, uniform-stratified, by-function (no twins tested), or prefix (as in the papers)."),
+    ] = "uniform",
+    validation_size: Annotated[
+        int | None, typer.Option(help="Cells that validate.", show_default="200 with prefix, else none")
+    ] = None,
     seed: SeedOption = 0,
     jobs: Annotated[int, typer.Option(help="Repeats that run at once.")] = 1,
     out: OutOption = None,
 ) -> None:
-    """Measure how well a predictor ranks architectures it was not trained on."""
+    """Measure how well a predictor ranks architectures, beside how well a perfect one could."""
     from nasx.benchmark import load_benchmark
     from nasx.console import count_progress, screen, show_evaluation
     from nasx.evaluation import evaluate as run_evaluation
@@ -144,6 +151,8 @@ def evaluate(
                 truth,
                 train_sizes=train_size,
                 repeats=repeats,
+                split=split,
+                validation_size=validation_size,
                 seed=seed,
                 n_jobs=jobs,
                 out=out,
