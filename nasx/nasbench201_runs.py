@@ -37,6 +37,12 @@ QUANTITIES: tuple[tuple[str, str, Direction], ...] = (
     ),
 )
 
+#: Quantity and unit of what is known of an architecture; of all, less is better.
+COSTS = (("flops", "millions"), ("parameters", "millions"), ("latency", "s"))
+
+#: What to optimise: the first of these that a data set has.
+TARGETS = ("validation_accuracy_200_epochs_mean", "test_accuracy_200_epochs_mean")
+
 _CURVES = ("train_acc1es", "train_acc5es", "train_losses")
 _NAMES = ("x-valid", "x-test", "ori-test")
 _MISSING = (float("nan"), float("nan"))

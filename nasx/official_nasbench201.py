@@ -37,11 +37,11 @@ from typing import Any
 
 import numpy as np
 
-from nasx.nasbench201_runs import DATASETS, QUANTITIES, Summary, condense, summarise
-from nasx.pickle_stream import Window, load_stream
+from nasx.nasbench201_runs import COSTS, DATASETS, QUANTITIES, TARGETS, Summary, condense, summarise
+from nasx.pickle_stream import load_stream
+from nasx.pickle_window import Window
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.search_spaces.nasbench201 import official_order
 from nasx.table_file import Metric, Table
 from nasx.torch_pickle import load_torch
 from nasx.unpickle import PLAIN
@@ -53,8 +53,6 @@ Progress = Callable[[int, int], None]
 DIGITS = {"096897": "NAS-Bench-201-v1_1", "e61699": "NAS-Bench-201-v1_0", "3ffb9": "NATS-tss-v1_0"}
 
 _CELLS = 15_625
-_TARGETS = ("validation_accuracy_200_epochs_mean", "test_accuracy_200_epochs_mean")
-_COSTS = (("flops", "millions"), ("parameters", "millions"), ("latency", "s"))
 _AGAIN = "get the file again from its source"
 
 
@@ -256,7 +254,7 @@ def table_of(path: Path, name: str, cells: Any, summaries: Mapping[int, Summary]
                 metric = Metric.of(quantity, unit, direction, dataset=dataset, epochs=epochs, seed=seed)
                 metrics[metric.name], columns[metric.name] = metric, np.ascontiguousarray(values[:, place])
         costs = np.array([summaries[row].costs.get(dataset, _NOTHING[:3]) for row in range(count)]).reshape(count, -1)
-        for place, (quantity, unit) in enumerate(_COSTS):
+        for place, (quantity, unit) in enumerate(COSTS):
             metric = Metric.of(quantity, unit, "minimize", dataset=dataset)
             metrics[metric.name], columns[metric.name] = metric, np.ascontiguousarray(costs[:, place])
     empty = [name for name, values in columns.items() if np.isnan(values).all()]
@@ -270,12 +268,12 @@ def table_of(path: Path, name: str, cells: Any, summaries: Mapping[int, Summary]
         architectures=indices,
         columns=columns,
         metrics=metrics,
-        target=_TARGETS[0],
+        target=TARGETS[0],
         licence="MIT",
         source=path.name,
         extra={
             "targets": {
-                dataset: next((target for target in _TARGETS if f"{dataset}/{target}" in metrics), None)
+                dataset: next((target for target in TARGETS if f"{dataset}/{target}" in metrics), None)
                 for dataset in DATASETS
             }
         },
@@ -300,7 +298,7 @@ def _indices(path: Path, space: Any, cells: Any) -> np.ndarray:
         raise NasxError(f"{path} is not of the search space of NAS-Bench-201 ({error}); {_AGAIN}") from error
     if len(np.unique(indices)) != len(cells):
         raise NasxError(f"{path} is damaged: it names an architecture twice; {_AGAIN}")
-    if len(cells) == _CELLS and not np.array_equal(indices, official_order()[0]):
+    if len(cells) == _CELLS and not np.array_equal(indices, np.arange(_CELLS)):  # the space counts in that order
         raise NasxError(f"{path} is damaged: its architectures are not in the official order; {_AGAIN}")
     return np.asarray(indices, dtype=np.int64)
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasx.benchmark import Benchmark, BudgetSpent
 from nasx.result import SearchResult
 from nasx.search_spaces import get_search_space
-from nasx.search_spaces.errors import UsageError
+from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.space import SearchSpace
 from nasx.store import Evaluation, TrialStore, open_storage
 from nasx.strategies import make_strategy, strategy_class
@@ -23,7 +24,6 @@ from nasx.strategies.base import Direction, Strategy
 from nasx.strategies.guided import Proposal, ask_unseen, propose, unseen
 
 if TYPE_CHECKING:
-    from nasx.benchmark import Benchmark
     from nasx.predictors.base import Predictor
 
 Objective = Callable[[Any], float]
@@ -118,15 +118,14 @@ def search(
 
     Raises:
         UsageError: If an argument makes no sense; the sentence says what does.
-        NasxError: If every evaluation failed.
+        NasxError: If every evaluation failed, or the benchmark holds too little of its space to be searched.
+        BudgetSpent: If the benchmark has a budget and it is spent; what was evaluated is in the storage.
 
     >>> from nasx.search_spaces.nasbench201 import NASBench201
     >>> result = search(NASBench201(), lambda cell: cell.count("nor_conv_3x3"), predictor=None, budget=60, seed=0)
     >>> result.evaluations, result.best_value >= 5
     (60, True)
     """
-    from nasx.benchmark import Benchmark
-
     space = get_search_space(space) if isinstance(space, str) else space
     benchmark = objective if isinstance(objective, Benchmark) else None
     if direction is None:
@@ -140,6 +139,11 @@ def search(
         fitted = None
     else:
         fitted = run.guided(predictor, initial, batch, exploration)
+    if benchmark and not run.history:
+        raise NasxError(
+            f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}'; "
+            "a search needs a table that holds a larger share of its space"
+        )
     return SearchResult.from_run(
         space=space,
         benchmark=benchmark,
@@ -305,6 +309,8 @@ class _Run:
         """The objective's value, or NaN and the reason where it has none."""
         try:
             value = float(self.objective(architecture))
+        except BudgetSpent:
+            raise
         except Exception as error:  # whatever a user's objective raises costs one evaluation, not the search
             return math.nan, f"{type(error).__name__}: {error}"
         if not math.isfinite(value):

@@ -50,7 +50,7 @@ class Table:
             its epochs and seed, without the data set.
         licence: Licence of the data, or that none is stated.
         source: Where the data come from.
-        extra: Anything else worth keeping, JSON-able.
+        extra: Anything else worth keeping, JSON-able; ``"targets"`` gives data sets a target of their own.
         probes: Row -> text of a few architectures, as they were when a stored table was written.
     """
 
@@ -92,7 +92,8 @@ class Table:
         own = {name: metric for name, metric in self.metrics.items() if metric.dataset in (dataset, None)}
         stored = {name.removeprefix(f"{dataset}/"): name for name in own}
         metrics = {new: replace(own[old], name=new, dataset=None) for new, old in stored.items()}
-        target = self.target if self.target in metrics else None
+        target = self.extra.get("targets", {}).get(dataset, self.target)
+        target = target if target in metrics else None
         if isinstance(self.columns, StoredColumns):
             columns: Mapping[str, NDArray[Any]] = self.columns.renamed(stored)
         else:

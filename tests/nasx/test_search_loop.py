@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nasx.benchmark import BudgetSpent, load_benchmark
 from nasx.predictors import make_predictor
 from nasx.search_loop import Progress, search
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -189,3 +190,13 @@ def test_tau_of_a_plain_function_counts_predictions_made_before_evaluation() -> 
     assert result.best_rank is None
     assert result.regret is None
     assert np.isnan(search(SPACE, convolutions, predictor=None, budget=5).kendall_tau)
+
+
+def test_a_spent_budget_stops_the_search_and_keeps_what_was_evaluated(tmp_path: Path) -> None:
+    bench = load_benchmark("nasbench-graph", dataset="proteins", budget=7)
+    options = {"predictor": None, "strategy": "random", "budget": 10, "storage": tmp_path / "journal.log"}
+    with pytest.raises(BudgetSpent, match=r"budget of 7 queries is spent"):
+        search(bench.space, bench, **options)  # type: ignore[arg-type]
+    bench.budget = None
+    result = search(bench.space, bench, resume=True, **options)  # type: ignore[arg-type]
+    assert (result.evaluations, result.failed) == (10, 0)
