@@ -10,138 +10,15 @@ from __future__ import annotations
 
 import pickle
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasx.pickle_window import Memo, Window
 from nasx.search_spaces.errors import NasxError
 from nasx.unpickle import RestrictedUnpickler
-
-#: No single item of a table of numbers is larger; a damaged length must not ask for gigabytes.
-LARGEST_ITEM = 16 << 20
-_CHUNK, _AHEAD = 4 << 20, 256 << 10
-
-
-class Window:
-    """The part of a file that is being read.
-
-    Args:
-        file: A file opened for reading bytes; it is read from front to back.
-        progress: Called with the number of bytes read so far, every few megabytes.
-
-    >>> import io
-    >>> window = Window(io.BytesIO(b"abcdef"))
-    >>> window.read(2), window.offset, window.read(9)
-    (b'ab', 2, b'cdef')
-    """
-
-    def __init__(self, file: BinaryIO, progress: Callable[[int], None] | None = None) -> None:
-        self._file, self._progress = file, progress
-        self.buffer, self.position = b"", 0
-        self._start, self._ended = 0, False
-
-    @property
-    def offset(self) -> int:
-        """Number of bytes consumed, which is the place in the file."""
-        return self._start + self.position
-
-    def read(self, size: int = -1) -> bytes:
-        """The next ``size`` bytes, fewer at the end of the file."""
-        if not 0 <= size <= LARGEST_ITEM:
-            raise pickle.UnpicklingError(f"an item of {size:,} bytes")
-        end = self.position + size
-        if end > len(self.buffer):
-            self.look_ahead(size)
-            end = self.position + size
-        data = self.buffer[self.position : end]
-        self.position += len(data)
-        return data
-
-    def readline(self) -> bytes:
-        """The next line, with its end; lines are short in a pickle."""
-        self.look_ahead(_AHEAD)
-        end = self.buffer.find(b"\n", self.position, self.position + _AHEAD) + 1
-        if not end:
-            raise pickle.UnpicklingError("a line without end")
-        return self.read(end - self.position)
-
-    def readinto(self, target: bytearray) -> int:
-        """Fills the target; the number of bytes that were there."""
-        data = self.read(len(target))
-        target[: len(data)] = data
-        return len(data)
-
-    def look_ahead(self, size: int = _AHEAD) -> None:
-        """Makes sure that the next ``size`` bytes are in ``buffer``, or all there are."""
-        while len(self.buffer) - self.position < size and not self._ended:
-            chunk = self._file.read(_CHUNK)
-            self._ended = not chunk
-            self._start += self.position
-            self.buffer = self.buffer[self.position :] + chunk
-            self.position = 0
-            if self._progress is not None:
-                self._progress(self._start + len(self.buffer))
-
-
-class _Memo:
-    """What a pickle may refer back to: number -> object, with the names of a run kept together."""
-
-    __slots__ = ("_single", "_spans", "_starts", "next", "size")
-
-    def __init__(self) -> None:
-        self._single: dict[int, Any] = {}
-        self._starts: list[int] = []
-        self._spans: list[tuple[str, ...]] = []
-        self.next = self.size = 0
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        self.size += index >= self.next or index not in self
-        self._single[index] = value
-        self.next = max(self.next, index + 1)
-
-    def __contains__(self, index: int) -> bool:
-        try:
-            self[index]
-        except KeyError:
-            return False
-        return True
-
-    def __getitem__(self, index: int) -> Any:
-        try:
-            return self._single[index]
-        except KeyError:
-            place = bisect_right(self._starts, index) - 1
-            if place >= 0 and index - self._starts[place] < len(self._spans[place]):
-                return self._spans[place][index - self._starts[place]]
-            raise
-
-    def several(self, indices: list[int]) -> Sequence[Any] | None:
-        """The objects under these numbers, or None where there are none or one is missing."""
-        if not indices:
-            return None
-        place = bisect_right(self._starts, indices[0]) - 1
-        if place >= 0 and indices[0] not in self._single:
-            start, span = indices[0] - self._starts[place], self._spans[place]
-            if start + len(indices) <= len(span) and indices == list(range(indices[0], indices[0] + len(indices))):
-                return span[start : start + len(indices)]
-        try:
-            return [self[index] for index in indices]
-        except KeyError:
-            return None
-
-    def extend(self, names: tuple[str, ...]) -> None:
-        """Remembers these names under the next numbers."""
-        self._starts.append(self.next)
-        self._spans.append(names)
-        self.next += len(names)
-        self.size += len(names)
-
 
 # Entries of a dictionary of numbers, opcode for opcode: an epoch (BININT1 or BININT2) and BINFLOAT; a string such as
 # "x-valid@7", remembered under a number of its own (protocols 1 to 3) or under the next (4 and 5), and BINFLOAT.
@@ -219,7 +96,7 @@ class StreamUnpickler(RestrictedUnpickler):
     ) -> None:
         super().__init__(window, allowed, refusal)
         self._window, self._on_dict = window, on_dict
-        self.memo: Any = _Memo()
+        self.memo: Any = Memo()
         self._templates: dict[bytes, list[_Template]] = {}
 
     def load(self) -> Any:
@@ -233,10 +110,15 @@ class StreamUnpickler(RestrictedUnpickler):
         self.readline, self.readinto = window.readline, window.readinto
         try:
             while True:
-                key = read(1)
-                if not key:
-                    raise EOFError("it ends before its end")
-                dispatch[key[0]](self)
+                if window.position < len(window.buffer):
+                    opcode = window.buffer[window.position]
+                    window.position += 1
+                else:
+                    key = read(1)
+                    if not key:
+                        raise EOFError("it ends before its end")
+                    opcode = key[0]
+                dispatch[opcode](self)
         except pickle._Stop as stop:  # type: ignore[attr-defined]
             return stop.value
 
@@ -297,7 +179,7 @@ class StreamUnpickler(RestrictedUnpickler):
     def _load_named(self) -> bool:
         window, memo = self._window, self.memo
         explicit = window.buffer[window.position] == pickle.BINUNICODE[0]
-        if not explicit and len(memo) != memo.next:
+        if not memo.regular:
             return False
         length = window.buffer[window.position + 1 : window.position + 2]
         head = window.buffer[window.position : window.position + (5 if explicit else 2) + sum(length)]

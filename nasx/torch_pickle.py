@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nasx.pickle_stream import Window, load_stream
+from nasx.pickle_stream import load_stream
+from nasx.pickle_window import Window
 from nasx.search_spaces.errors import NasxError
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
