@@ -6,10 +6,13 @@ import csv
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nasx.bootstrap import mean_interval
 from nasx.noise import NoiseCeiling
@@ -30,6 +33,7 @@ _COUNTS = {
 _MAY_GROW = {"train_sizes", "repeats", "predictors", "versions"}
 _FOLLOWS = {"noise_ceiling", "tested_on"}  # from the other settings
 _ENDS = ("_low", "_high")
+_RANGES = {"precision": (0.0, 1.0), "regret": (0.0, np.inf), "best_in_top": (-np.inf, np.inf)}  # correlations: -1 to 1
 
 
 class EvaluationReport:
@@ -140,7 +144,9 @@ class EvaluationReport:
                 row[f"{name}_mean"] = group[name].mean(skipna=False)
                 row[f"{name}_std"] = group[name].std(skipna=False)
                 if not name.endswith("seconds"):
-                    row[f"{name}_mean_low"], row[f"{name}_mean_high"] = mean_interval(group[name])
+                    least, most = _RANGES.get(re.sub(r"(_at)?_\d+$", "", name), (-1.0, 1.0))
+                    ends = np.clip(mean_interval(group[name]), least, most).tolist()
+                    row[f"{name}_mean_low"], row[f"{name}_mean_high"] = ends
             if self.ceiling is not None and self.ceiling.known:
                 row |= {"tau_ceiling": self.ceiling.tau, "tau_knowing_targets": self.ceiling.through_target}
             rows.append(row)
@@ -192,7 +198,9 @@ def _typed(name: str, text: str) -> str | int | float:
     """A cell of the table as it was before it was written; an undefined metric is an empty cell."""
     if name in _TEXTS:
         return text
-    return int(text) if name in _COUNTS else float(text or "nan")
+    if name in _COUNTS and text:
+        return int(float(text))  # a count that older rows lack is written as 3.0
+    return float(text or "nan")
 
 
 def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:

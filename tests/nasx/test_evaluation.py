@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
@@ -13,6 +14,8 @@ from nasx.metric import Metric
 from nasx.predictors import make_predictor
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.nasbench201 import NASBench201
+from nasx.splits import Uniform
 from nasx.table_file import Table
 from nasx.tabular import TabularBenchmark
 
@@ -186,6 +189,89 @@ def test_parallel_repeats_give_the_same_numbers() -> None:
     assert alone[timeless].equals(together[timeless])
 
 
+class Listening(Counting):
+    """Takes validation rows, and remembers them."""
+
+    def fit(self, graphs: Any, targets: np.ndarray, *, validation: Any = None) -> Listening:  # type: ignore[override]
+        assert validation is None or len(validation[0]) == len(validation[1])
+        HEARD.append(None if validation is None else np.asarray(validation[1]))
+        super().fit(graphs, targets)
+        return self
+
+
+HEARD: list[np.ndarray | None] = []
+
+
+def test_prefix_takes_the_first_rows_of_the_official_order_and_tests_on_all() -> None:
+    bench = make(300)
+    HEARD.clear()
+    table = evaluate(Listening(), bench, train_sizes=20, repeats=2, split="prefix").table()
+    assert table["test_rows"].tolist() == [300, 300]
+    assert table["split"].nunique() == 1
+    assert table["split"][0].startswith("prefix-")
+    assert table["predictor_seed"].nunique() == 2
+    official = NASBench201(order="official")
+    order = np.argsort(official.indices(bench.architectures()))
+    assert HEARD[0] is not None
+    assert HEARD[0].tolist() == bench.values()[np.sort(order[20:220])].tolist()
+    report = evaluate(Counting(), bench, train_sizes=20, repeats=1, split="prefix", validation_size=5)
+    assert report.config["protocol"] == "prefix, 5 for validation"
+
+
+def test_by_function_trains_on_the_same_rows_and_tests_on_fewer() -> None:
+    settings: dict[str, Any] = {"train_sizes": 100, "repeats": 2}
+    plain = evaluate(Counting(), make(1000), **settings).table()
+    strict = evaluate(Counting(), make(1000), **settings, split="by-function").table()
+    assert (strict["test_rows"] < plain["test_rows"]).all()
+    assert set(strict["split"]) & set(plain["split"]) == set()
+    stratified = evaluate(Counting(), make(1000), **settings, split=Uniform(stratified=True)).table()
+    assert (stratified["test_rows"] == 900).all()
+    assert not stratified["kendall_tau"].equals(plain["kendall_tau"])
+
+
+def test_the_split_is_the_same_for_every_predictor_and_told_in_every_row(tmp_path: Path) -> None:
+    table = evaluate({"a": Counting(), "b": Listening()}, make(), train_sizes=20, repeats=2, out=tmp_path).table()
+    assert table["split"][:2].tolist() == table["split"][2:].tolist()
+    assert table["split"].nunique() == 2
+    again = evaluate({"a": Counting(), "b": Listening()}, make(), train_sizes=20, repeats=2, out=tmp_path)
+    assert again.table().equals(table)
+    with pytest.raises(UsageError, match="protocol uniform instead of by-function"):
+        evaluate(Counting(), make(), train_sizes=20, repeats=2, out=tmp_path, split="by-function")
+
+
+def test_tau_stands_between_its_intervals_and_beside_the_ceiling(tmp_path: Path) -> None:
+    report = evaluate(Counting(), make(3000), train_sizes=50, repeats=3, out=tmp_path, rank_against="test_accuracy")
+    for row in report.table().to_dict("records"):
+        for name in ("kendall_tau", "spearman", "pearson"):
+            assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+        assert row["pairs"] == row["test_rows"] * (row["test_rows"] - 1) // 2
+    summary = report.summary().iloc[0]
+    assert summary["kendall_tau_mean_low"] < summary["kendall_tau_mean"] < summary["kendall_tau_mean_high"]
+    assert 0 <= summary["precision_at_10_mean_low"] <= summary["precision_at_10_mean_high"] <= 1
+    assert summary["regret_at_10_mean_low"] >= 0
+    assert report.ceiling is not None
+    assert report.ceiling.known
+    assert summary["tau_ceiling"] == report.ceiling.tau
+    assert 0 < summary["tau_ceiling"] < 1
+    assert json.loads((tmp_path / "config.json").read_text())["noise_ceiling"]["tau"] == report.ceiling.tau
+    assert "noise ceiling" in report.overview()["metric"].str.strip().tolist()
+
+
+def test_a_folder_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    evaluate(Counting(), make(), train_sizes=20, repeats=2, out=tmp_path)
+    table = pd.read_csv(tmp_path / "evaluation.csv")
+    newer = [name for name in table if name.endswith(("_low", "_high")) or "ties" in name or name in ("split", "pairs")]
+    table.drop(columns=newer).to_csv(tmp_path / "evaluation.csv", index=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["noise_ceiling"], config["tested_on"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for repeats in (3, 4):
+        report = evaluate(Counting(), make(), train_sizes=20, repeats=repeats, out=tmp_path)
+    assert FITS == [20, 20, 20, 20]
+    assert report.table()["kendall_tau"].notna().all()
+    assert report.table()["pairs"].tolist()[2:] == [180 * 179 / 2] * 2
+
+
 def test_misuse_is_explained() -> None:
     for options, message in [
         ({"train_sizes": 0}, "at least 1"),
@@ -196,6 +282,9 @@ def test_misuse_is_explained() -> None:
         ({"n_jobs": 0}, "n_jobs"),
         ({"target": "acc"}, "unknown metric 'acc'"),
         ({"rank_against": "acc"}, "unknown metric 'acc'"),
+        ({"split": "random"}, "unknown split 'random'"),
+        ({"validation_size": -1}, "at least 0"),
+        ({"validation_size": 500}, "500 for validation"),
     ]:
         with pytest.raises(UsageError, match=message):
             evaluate(Counting(), make(), **{"train_sizes": 20, **options})  # type: ignore[arg-type]
