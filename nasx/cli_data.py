@@ -212,7 +212,7 @@ def _summary(table: Table) -> list[str]:
         lines = [str(table)]
     else:
         units = {metric.quantity: metric.unit for metric in metrics}
-        made_of = {
+        made_of: dict[str, list[Any]] = {
             "quantities": [f"{quantity} ({unit})" if unit else quantity for quantity, unit in units.items()],
             "epochs": sorted({metric.epochs for metric in metrics if metric.epochs is not None}),
             "seeds": sorted({str(metric.seed) for metric in metrics if metric.seed is not None}),

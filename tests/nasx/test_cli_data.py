@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -217,6 +219,55 @@ def test_an_official_benchmark_is_used_by_its_name(toy: Any, tmp_path: Path) -> 
     assert bench.query(bench.architectures([3])[0], "test_accuracy", epochs=200, seed="mean") == pytest.approx(32.1)
     with pytest.raises(NasxError, match="cifar10"):
         load_benchmark("toy", dataset="mnist")
+
+
+def test_nasbench101_from_the_server_to_the_answer(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nasx import load_benchmark
+    from tests.nasx.miniature_nasbench101 import runs_of, write
+
+    monkeypatch.setenv("NASX_DATA", str(tmp_path / "cache"))
+    runs = list(runs_of([5, 17, 400_000]))
+    site.body = write(tmp_path / "file", runs).read_bytes()
+    site.cuts = [len(site.body) // 2]
+    entry = dataclasses.replace(
+        official.official("nasbench101"), rows=3, url=site.url, sha256=hashlib.sha256(site.body).hexdigest()
+    )
+    monkeypatch.setitem(official.OFFICIAL, "nasbench101", entry)
+    assert nasx("get", "nasbench101") == 0
+    assert "nasbench101: 3 architectures of nasbench101, 33 columns" in capsys.readouterr().out
+    assert len(site.asked) == 2
+    bench = load_benchmark("nasbench101")
+    answer = bench.query(bench.architectures([1])[0], "test_accuracy", epochs=108, seed=1)
+    assert answer == pytest.approx(runs[4].evaluations[2][-1])
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_nats_bench_from_the_file_to_the_answer(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nasx import load_benchmark
+    from tests.nasx.miniature_nasbench201 import nats_contents, write_nats, write_tar
+
+    monkeypatch.setenv("NASX_DATA", str(tmp_path / "cache"))
+    path = write_nats(tmp_path, nats_contents(8))
+    path = write_tar(tmp_path, path) if kind == "tar" else path
+    assert nasx("import", "nats-bench", path) == 1
+    assert "holds 8 of the 15,625 architectures" in capsys.readouterr().err
+    assert nasx("import", "nats-bench", path, "--unverified") == 0
+    assert "cifar10-valid, cifar10, cifar100, ImageNet16-120" in capsys.readouterr().out
+    for dataset in ("cifar10-valid", "cifar10", "ImageNet16-120"):
+        bench = load_benchmark("nats-bench", dataset=dataset)
+        assert len(bench) == 8
+        assert 0 <= bench.query(bench.formatted([0])[0], "test_accuracy", epochs=200, seed="mean") <= 100
+    (tmp_path / "cache").rename(tmp_path / "done")
+    file = tmp_path / "NATS-tss-v1_0-3ffb9-simple" / "000003.pickle.pbz2"
+    file.write_bytes(file.read_bytes()[:-9])
+    if kind == "folder":
+        assert nasx("import", "nats-bench", path, "--unverified") == 1
+        assert "000003.pickle.pbz2" in capsys.readouterr().err
+        assert not (tmp_path / "cache" / "tables").exists()
 
 
 def test_help_needs_no_heavy_import() -> None:
