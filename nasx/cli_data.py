@@ -157,11 +157,14 @@ def data_noise(
 
 def _table_or_benchmark(name: str, dataset: str | None, space: str | None) -> Table | Benchmark:
     """An imported table of several data sets as a whole where none is chosen, so that they can be compared."""
+    from dataclasses import replace as changed
+
     from nasx import tables
     from nasx.benchmark import load_benchmark
 
     if dataset is None and name in tables.imported():
-        return tables.open_table(name, space)
+        table = tables.open_table(name, space)
+        return changed(table, target=None) if table.datasets else table  # the target is one of a single data set
     return load_benchmark(name, dataset=dataset, space=space)
 
 

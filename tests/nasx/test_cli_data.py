@@ -211,6 +211,19 @@ def test_noise_prints(reports: None, toy: Any, tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == "report on TabularBenchmark toy, 50 rows\n"
 
 
+def test_describe_and_noise_of_several_data_sets(toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    official.import_file("toy", toy.write(tmp_path))
+    assert nasx("describe", "toy", "--out", tmp_path / "out") == 0
+    text = capsys.readouterr().out
+    assert "cifar10/test_accuracy_200_epochs_mean" in text
+    assert "cifar100/test_accuracy_200_epochs_mean" in text
+    assert list((tmp_path / "out").glob("*.png"))
+    assert nasx("noise", "toy") == 2
+    assert "choose one with dataset= (--dataset): cifar10, cifar100" in capsys.readouterr().err
+    assert nasx("noise", "toy", "--dataset", "cifar10") == 0
+    assert "test_accuracy_200_epochs_mean" in capsys.readouterr().out
+
+
 def test_an_official_benchmark_is_used_by_its_name(toy: Any, tmp_path: Path) -> None:
     from nasx import load_benchmark
 
