@@ -27,6 +27,9 @@ class GraphBatch:
         num_nodes: ``(B,)`` real nodes of each graph.
         vocabulary: The operation labels the codes stand for.
         attributes: Whole-graph numbers, ``(B,)`` each; NaN where a graph does not have that attribute.
+        node_attributes: ``(B, N, F)`` float32, 0 in the padding, NaN where a graph does not have that attribute; None
+            where no graph has any.
+        node_attribute_names: F names of the columns, sorted.
 
     Raises:
         UsageError: If shapes do not fit or codes lie outside the vocabulary.
@@ -39,13 +42,23 @@ class GraphBatch:
     (True, 1)
     """
 
-    __slots__ = ("adjacency", "attributes", "num_nodes", "operations", "vocabulary")
+    __slots__ = (
+        "adjacency",
+        "attributes",
+        "node_attribute_names",
+        "node_attributes",
+        "num_nodes",
+        "operations",
+        "vocabulary",
+    )
 
     operations: np.ndarray
     adjacency: np.ndarray
     num_nodes: np.ndarray
     vocabulary: tuple[str, ...]
     attributes: Mapping[str, np.ndarray]
+    node_attributes: np.ndarray | None
+    node_attribute_names: tuple[str, ...]
 
     def __init__(
         self,
@@ -54,6 +67,8 @@ class GraphBatch:
         num_nodes: ArrayLike,
         vocabulary: Sequence[str],
         attributes: Mapping[str, ArrayLike] | None = None,
+        node_attributes: ArrayLike | None = None,
+        node_attribute_names: Sequence[str] = (),
     ) -> None:
         codes = np.asarray(operations, dtype=np.int16)
         matrix = np.asarray(adjacency, dtype=bool)
@@ -74,12 +89,23 @@ class GraphBatch:
                 raise UsageError(
                     f"attribute '{key}' needs one number a graph, shape {counts.shape}; got {column.shape}"
                 )
+        table = None if node_attributes is None else np.asarray(node_attributes, dtype=np.float32)
+        names = tuple(node_attribute_names)
+        if (table is None and names) or (table is not None and table.shape != (*codes.shape, len(names))):
+            raise UsageError(
+                f"node attributes need {len(names)} numbers a node, shape {(*codes.shape, len(names))}; "
+                f"got {None if table is None else table.shape}"
+            )
+        if list(names) != sorted(set(names)):
+            raise UsageError(f"names of node attributes are sorted and differ; got {', '.join(names)}")
         for name, value in (
             ("operations", codes),
             ("adjacency", matrix),
             ("num_nodes", counts),
             ("vocabulary", words),
             ("attributes", columns),
+            ("node_attributes", table if names else None),
+            ("node_attribute_names", names),
         ):
             object.__setattr__(self, name, value)
 
@@ -95,13 +121,20 @@ class GraphBatch:
         adjacency = np.zeros((len(graphs), width, width), dtype=bool)
         names = sorted({name for graph in graphs for name in graph.attributes})
         attributes = {name: np.full(len(graphs), np.nan) for name in names}
+        table, columns = None, sorted({name for graph in graphs for name in graph.node_attribute_names})
+        if columns:
+            table = np.zeros((len(graphs), width, len(columns)), dtype=np.float32)
+            table[np.arange(width) < counts[:, None]] = np.nan
         for row, graph in enumerate(graphs):
             size = graph.num_nodes
             operations[row, :size] = [code[label] for label in graph.operations]
             adjacency[row, :size, :size] = graph.adjacency
             for name, value in graph.attributes.items():
                 attributes[name][row] = value
-        return cls(operations, adjacency, counts, vocabulary, attributes)
+            if table is not None and graph.node_attributes is not None:
+                places = [columns.index(name) for name in graph.node_attribute_names]
+                table[row, :size, places] = graph.node_attributes.T
+        return cls(operations, adjacency, counts, vocabulary, attributes, table, columns)
 
     @classmethod
     def concatenate(cls, batches: Sequence[GraphBatch]) -> GraphBatch:
@@ -117,12 +150,15 @@ class GraphBatch:
             name: np.concatenate([batch.attributes.get(name, np.full(len(batch), np.nan)) for batch in wide])
             for name in names
         }
+        columns = sorted({name for batch in wide for name in batch.node_attribute_names})
         return cls(
             np.concatenate([batch.operations for batch in wide]),
             np.concatenate([batch.adjacency for batch in wide]),
             np.concatenate([batch.num_nodes for batch in wide]),
             vocabulary,
             attributes,
+            np.concatenate([batch._node_columns(columns) for batch in wide]) if columns else None,
+            columns,
         )
 
     @property
@@ -155,7 +191,8 @@ class GraphBatch:
                 f"unknown operation{'s' if len(missing) > 1 else ''} {', '.join(missing)}; known: {', '.join(words)}"
             )
         table = np.array([position.get(word, PADDING) for word in self.vocabulary] + [PADDING], dtype=np.int16)
-        return GraphBatch(table[self.operations], self.adjacency, self.num_nodes, words, self.attributes)
+        nodes = self.node_attributes, self.node_attribute_names
+        return GraphBatch(table[self.operations], self.adjacency, self.num_nodes, words, self.attributes, *nodes)
 
     def pruned(self) -> GraphBatch:
         """Returns every graph without its dead parts, exactly as ``Graph.pruned`` does one graph.
@@ -194,7 +231,11 @@ class GraphBatch:
         new_adjacency = adjacency[np.arange(size)[:, None, None], order[:, :, None], order[:, None, :]]
         new_adjacency &= real[:, :, None] & real[:, None, :]
         attributes = {name: column[rows] for name, column in self.attributes.items()}
-        return GraphBatch(new_operations, new_adjacency, kept, self.vocabulary, attributes)
+        table = self.node_attributes
+        if table is not None:
+            table = np.where(real[:, :, None], np.take_along_axis(table[rows], order[:, :, None], axis=1), 0)
+        names = self.node_attribute_names
+        return GraphBatch(new_operations, new_adjacency, kept, self.vocabulary, attributes, table, names)
 
     def distinct(self) -> tuple[GraphBatch, np.ndarray]:
         """Finds rows that are equal node by node (not merely isomorphic).
@@ -207,6 +248,8 @@ class GraphBatch:
         columns = [self.operations.astype(np.int16).view(np.uint8).reshape(len(self), -1)]
         columns.append(np.packbits(self.adjacency.reshape(len(self), -1), axis=1))
         columns += [np.ascontiguousarray(value).view(np.uint8).reshape(-1, 8) for value in self.attributes.values()]
+        if self.node_attributes is not None:
+            columns.append(np.ascontiguousarray(self.node_attributes.reshape(len(self), -1)).view(np.uint8))
         rows = np.ascontiguousarray(np.concatenate(columns, axis=1))
         keys = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
         _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
@@ -218,7 +261,17 @@ class GraphBatch:
             return self
         operations = np.pad(self.operations, ((0, 0), (0, extra)), constant_values=PADDING)
         adjacency = np.pad(self.adjacency, ((0, 0), (0, extra), (0, extra)))
-        return GraphBatch(operations, adjacency, self.num_nodes, self.vocabulary, self.attributes)
+        table, names = self.node_attributes, self.node_attribute_names
+        if table is not None:
+            table = np.pad(table, ((0, 0), (0, extra), (0, 0)))
+        return GraphBatch(operations, adjacency, self.num_nodes, self.vocabulary, self.attributes, table, names)
+
+    def _node_columns(self, names: Sequence[str]) -> np.ndarray:
+        """Node attributes in the columns of these names, ``(B, N, F)``; NaN at real nodes that lack one."""
+        table = np.where(self.mask[:, :, None], np.full(len(names), np.nan, dtype=np.float32), np.float32(0))
+        if self.node_attributes is not None:
+            table[:, :, [names.index(name) for name in self.node_attribute_names]] = self.node_attributes
+        return table
 
     def __len__(self) -> int:
         return len(self.num_nodes)
@@ -238,13 +291,25 @@ class GraphBatch:
             labels = tuple(self.vocabulary[code] for code in self.operations[key, :size].tolist())
             attributes = {name: float(column[key]) for name, column in self.attributes.items()}
             present = {name: value for name, value in attributes.items() if value == value}  # NaN: not there
-            return Graph.trusted(labels, self.adjacency[key, :size, :size].copy(), present)
+            adjacency = self.adjacency[key, :size, :size].copy()
+            if self.node_attributes is None:
+                return Graph.trusted(labels, adjacency, present)
+            table = self.node_attributes[key, :size]
+            has = ~np.isnan(table[0])  # NaN: not there
+            names = tuple(name for name, given in zip(self.node_attribute_names, has, strict=True) if given)
+            return Graph.trusted(labels, adjacency, present, table[:, has] if names else None, names)
         rows = key if isinstance(key, slice) else np.asarray(key)
         if not isinstance(rows, slice) and rows.size == 0:
             rows = rows.astype(np.int64)
         attributes = {name: column[rows] for name, column in self.attributes.items()}  # type: ignore[misc]
         return GraphBatch(
-            self.operations[rows], self.adjacency[rows], self.num_nodes[rows], self.vocabulary, attributes
+            self.operations[rows],
+            self.adjacency[rows],
+            self.num_nodes[rows],
+            self.vocabulary,
+            attributes,
+            None if self.node_attributes is None else self.node_attributes[rows],  # type: ignore[index]
+            self.node_attribute_names,
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -252,7 +317,7 @@ class GraphBatch:
 
     def __reduce__(self) -> tuple[type[GraphBatch], tuple[object, ...]]:
         parts = (self.operations, self.adjacency, self.num_nodes, self.vocabulary, dict(self.attributes))
-        return GraphBatch, parts
+        return GraphBatch, (*parts, self.node_attributes, self.node_attribute_names)
 
     def __repr__(self) -> str:
         return f"GraphBatch({len(self)} graphs, up to {self.max_nodes} nodes, {len(self.vocabulary)} operations)"

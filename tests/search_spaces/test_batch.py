@@ -19,14 +19,16 @@ QUICK = settings(max_examples=40, deadline=None)
 
 @st.composite
 def graphs(draw: st.DrawFn) -> list[Graph]:
-    """Lists of random graphs of one to six nodes, some with attributes."""
+    """Lists of random graphs of one to six nodes, some with attributes, some with attributes of nodes."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     made = []
     for count in draw(st.lists(st.integers(1, 6), max_size=8)):
         operations = rng.choice(["input", "a", "b", "none"], size=count).tolist()
         adjacency = np.triu(rng.random((count, count)) < 0.5, 1)
         attributes = {name: float(rng.integers(3)) for name in ("size", "depth") if rng.random() < 0.5}
-        made.append(Graph(operations, adjacency, attributes))
+        names = [name for name in ("kernel", "width", "groups") if rng.random() < 0.4]
+        table = rng.integers(3, size=(count, len(names)))
+        made.append(Graph(operations, adjacency, attributes, table, names))
     return made
 
 
@@ -82,6 +84,22 @@ def test_recoding() -> None:
     assert batch.recode(batch.vocabulary) is batch
 
 
+def test_node_attributes_in_columns() -> None:
+    small = Graph(["input", "a"], [[0, 1], [0, 0]], None, [[1], [2]], ["kernel"])
+    large = Graph(["input", "a", "output"], np.triu(np.ones((3, 3)), 1), None, [[3], [4], [5]], ["width"])
+    batch = GraphBatch.from_graphs([small, large])
+    assert batch.node_attribute_names == ("kernel", "width")
+    assert batch.node_attributes is not None
+    assert batch.node_attributes.shape == (2, 3, 2)
+    assert batch.node_attributes.dtype == np.float32
+    assert batch.node_attributes[0, 2].tolist() == [0, 0]
+    assert np.isnan(batch.node_attributes[0, :2, 1]).all()
+    plain = GraphBatch.from_graphs([Graph(["input"], [[0]])])
+    assert plain.node_attributes is None
+    assert list(GraphBatch.concatenate([plain, batch])) == [plain[0], small, large]
+    assert list(batch.recode(["output", "a", "input"])) == [small, large]
+
+
 def test_empty_batches() -> None:
     empty = GraphBatch.from_graphs([])
     assert len(empty) == 0
@@ -99,6 +117,9 @@ def test_empty_batches() -> None:
         (([[1]], [[[0]]], [1], ["a"]), r"must lie in 0\.\.0"),
         (([[0]], [[[0]]], [2], ["a"]), r"num_nodes must lie in 1\.\.1"),
         (([[0]], [[[0]]], [1], ["a"], {"size": [1, 2]}), "one number a graph"),
+        (([[0]], [[[0]]], [1], ["a"], {}, [[[1]]], ["k", "w"]), r"shape \(1, 1, 2\); got \(1, 1, 1\)"),
+        (([[0]], [[[0]]], [1], ["a"], {}, None, ["k"]), "got None"),
+        (([[0]], [[[0]]], [1], ["a"], {}, [[[1, 2]]], ["w", "k"]), "sorted and differ"),
     ],
 )
 def test_wrong_parts_are_explained(parts: tuple, message: str) -> None:

@@ -191,3 +191,85 @@ def test_hash_is_the_same_in_every_process() -> None:
 def test_attributes_belong_to_the_hash() -> None:
     plain, small, large = (Graph(["input"], [[0]], size and {"size": size}) for size in (None, 32, 64))
     assert len({plain.canonical_hash(), small.canonical_hash(), large.canonical_hash()}) == 3
+
+
+def with_numbers(graph: Graph, columns: dict[str, list[float]]) -> Graph:
+    table = np.array(list(columns.values())).T
+    return Graph(graph.operations, graph.adjacency, graph.attributes, table, list(columns))
+
+
+def test_node_attributes_belong_to_the_graph() -> None:
+    plain = Graph(["input", "a", "output"], CHAIN, {"size": 32})
+    given_table = np.array([[1.0, 2, 3], [0, -0.0, 5]]).T
+    graph = Graph(plain.operations, CHAIN, {"size": 32}, given_table, ["width", "kernel"])
+    given_table[:] = 9
+    assert graph.node_attribute_names == ("kernel", "width")
+    assert graph.node_attributes is not None
+    assert graph.node_attributes.tolist() == [[0, 1], [0, 2], [5, 3]]
+    assert graph.node_attributes.dtype == np.float32
+    assert "nodes with kernel, width" in repr(graph)
+    with pytest.raises(ValueError, match="read-only"):
+        graph.node_attributes[0, 0] = 1
+    same = with_numbers(plain, {"kernel": [0, 0, 5], "width": [1, 2, 3]})
+    other = with_numbers(plain, {"kernel": [0, 1, 5], "width": [1, 2, 3]})
+    renamed = with_numbers(plain, {"kernel": [0, 0, 5], "weight": [1, 2, 3]})
+    assert graph == same
+    assert hash(graph) == hash(same)
+    assert len({plain, graph, other, renamed}) == 4
+    assert len({one.canonical_hash() for one in (plain, graph, same, other, renamed)}) == 4
+    assert pickle.loads(pickle.dumps(graph)) == graph
+    assert Graph.from_dict(json.loads(json.dumps(graph.to_dict()))) == graph
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "message"),
+    [
+        ([[1], [2]], ["a"], r"shape \(3, 1\).*got \(2, 1\)"),
+        ([[1], [2], [3]], ["a", "b"], r"shape \(3, 2\)"),
+        ([[1, 1], [2, 2], [3, 3]], ["a", "a"], "names that differ"),
+        ([[1], [2], [np.nan]], ["a"], "attribute 'a' of node 2 must be a finite number; got nan"),
+        ([[1], [2], [1e300]], ["a"], "finite"),
+        ([["x"], ["y"], ["z"]], ["a"], "must be numbers"),
+        (None, ["a"], r"shape \(3, 1\)"),
+    ],
+)
+def test_wrong_node_attributes_are_explained(table: object, names: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Graph(["input", "a", "output"], CHAIN, None, table, names)  # type: ignore[arg-type]
+    if table is not None:
+        with pytest.raises(UsageError, match=message):
+            Graph.from_edges(["input", "a", "output"], [(0, 1), (1, 2)], None, table, names)  # type: ignore[arg-type]
+    assert Graph(["input"], [[0]], None, np.zeros((1, 0)), []).node_attributes is None
+
+
+def test_broken_node_attributes_of_a_dict() -> None:
+    record = {"operations": ["input", "a"], "edges": [[0, 1]], "node_attributes": {"k": [1, 2], "w": [1]}}
+    with pytest.raises(UsageError, match="a graph is written as"):
+        Graph.from_dict(record)
+    with pytest.raises(UsageError, match="one row for each of the 2 nodes"):
+        Graph.from_dict({**record, "node_attributes": {"k": [1]}})
+
+
+@QUICK
+@given(graphs(max_nodes=8), st.integers(0, 2**32), st.randoms(use_true_random=False))
+def test_node_attributes_follow_their_nodes(graph: Graph, seed: int, random) -> None:  # type: ignore[no-untyped-def]
+    """Through new orders, pruning and canonical forms; a number that differs makes another graph."""
+    numbers = np.random.default_rng(seed).integers(2, size=(graph.num_nodes, 2))
+    labels = [f"{label}" for label in graph.operations]
+    one = Graph(labels, graph.adjacency, None, numbers, ["a", "b"])
+    order = [0, *random.sample(range(1, graph.num_nodes - 1), graph.num_nodes - 2), graph.num_nodes - 1]
+    place = {node: position for position, node in enumerate(order)}
+    edges = [(place[u], place[v]) for u, v in graph.edges]
+    shuffled = Graph.from_edges([labels[node] for node in order], edges, None, numbers[order], ["a", "b"])
+    assert shuffled.canonical() == one.canonical()
+    assert shuffled.canonical_hash() == one.canonical_hash()
+    words = [f"{x}{a}{b}" if x != "none" else x for x, (a, b) in zip(labels, numbers, strict=True)]
+    joint = Graph(words, one.adjacency)
+    canonical = one.canonical()
+    assert canonical.node_attributes is not None
+    words = [f"{x}{int(a)}{int(b)}" for x, (a, b) in zip(canonical.operations, canonical.node_attributes, strict=True)]
+    if "none" not in (labels[0], labels[-1]):
+        assert Graph(words, canonical.adjacency).canonical_hash() == joint.canonical_hash()
+    pruned = one.pruned()
+    assert pruned.operations == graph.pruned().operations
+    assert pruned.canonical() == canonical
