@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,4 +88,60 @@ def draw_ranking(path: Path, ranking: pd.DataFrame, *, tau: float, metric: str, 
     axes.set(xlabel=f"true {metric}, lowest tenth not shown", ylabel=f"predicted {metric}")
     axes.set_title(f"{title}\nKendall's tau {tau:.3f}" if np.isfinite(tau) else title)
     axes.legend(frameon=False, loc="upper left", markerscale=2)
+    figure.savefig(path)
+
+
+def draw_description(
+    path: Path,
+    samples: Mapping[str, np.ndarray],
+    *,
+    units: Mapping[str, str],
+    metrics: Sequence[str],
+    tau: np.ndarray,
+    title: str,
+) -> None:
+    """Draws how the values of each metric are spread, and Kendall's tau between metrics.
+
+    Args:
+        path: Where the picture goes.
+        samples: Metric -> its known values.
+        units: Metric -> unit.
+        metrics: The m metrics drawn, in order.
+        tau: (m, m) Kendall's tau between them.
+        title: The title.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    count = len(metrics)
+    columns = 1 if count == 1 else 2 if count <= 4 else 3
+    lines = -(-count // columns)
+    side = min(9.0, 1.8 + 0.42 * count)
+    figure = Figure(figsize=(2.6 * columns + side, max(side, 1.7 * lines) + 0.4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subfigures(1, 2, width_ratios=[2.6 * columns, side])
+    grid = np.atleast_1d(left.subplots(lines, columns)).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    for number, (axes, name) in enumerate(zip(grid, metrics, strict=False), start=1):
+        values = samples[name]
+        if len(values):
+            axes.hist(values, bins=60, color=_BLUE)
+        axes.set_title(f"{number}  {name}", fontsize=6)
+        axes.set_xlabel(units[name], fontsize=6)
+        axes.set_yticks([])
+        axes.tick_params(labelsize=6)
+        axes.xaxis.get_offset_text().set_fontsize(6)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    axes = right.subplots()
+    image = axes.imshow(tau, vmin=-1, vmax=1, cmap="RdBu")
+    for i, j in np.ndindex(tau.shape):
+        if np.isfinite(tau[i, j]):
+            shade = "white" if abs(tau[i, j]) > 0.6 else "black"
+            axes.text(j, i, f"{tau[i, j]:.2f}", ha="center", va="center", fontsize=6, color=shade)
+    axes.set_xticks(range(count), [str(number + 1) for number in range(count)], fontsize=6)
+    axes.set_yticks(range(count), [str(number + 1) for number in range(count)], fontsize=6)
+    axes.set_title("Kendall's tau between metrics", fontsize=8)
+    right.colorbar(image, ax=axes, shrink=0.6).ax.tick_params(labelsize=6)
+    figure.suptitle(title, fontsize=9)
     figure.savefig(path)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasx.plots import draw_ranking, draw_search
+from nasx.plots import draw_description, draw_ranking, draw_search
 
 PNG = b"\x89PNG\r\n"
 
@@ -33,3 +33,14 @@ def test_ranking_picture(tmp_path: Path, rows: int) -> None:
     tau = 0.8 if rows > 1 else math.nan
     draw_ranking(tmp_path / "ranking.png", ranking, tau=tau, metric="accuracy", title="nasbench201")
     assert (tmp_path / "ranking.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("count", [1, 3, 16])
+def test_description_picture(tmp_path: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"metric_{number}" for number in range(count)]
+    samples = {name: rng.random(0 if name == "metric_1" else 30) for name in names}
+    tau = rng.uniform(-1, 1, (count, count))
+    tau[0, -1] = math.nan
+    draw_description(tmp_path / "d.png", samples, units=dict.fromkeys(names, "s"), metrics=names, tau=tau, title="toy")
+    assert (tmp_path / "d.png").read_bytes().startswith(PNG)
