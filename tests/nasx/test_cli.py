@@ -100,6 +100,20 @@ def test_evaluate_prints_and_writes_tables(table: Path, tmp_path: Path, capsys: 
     assert len(pd.read_csv(tmp_path / "evaluation" / "evaluation.csv")) == 4
 
 
+def test_evaluate_by_a_named_split(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fixed = ["--benchmark", table, "--space", "nasbench201", "--target", "accuracy", "--predictor", "trees"]
+    rest = ["--train-size", "50", "--repeats", 1, "--split", "prefix", "--validation-size", 20, "--out", tmp_path / "p"]
+    assert nasx("evaluate", *fixed, *rest) == 0
+    out = capsys.readouterr().out
+    assert "split: prefix, 20 for validation" in out
+    assert "perfect predictor" in out
+    row = pd.read_csv(tmp_path / "p" / "evaluation.csv").iloc[0]
+    assert row["test_rows"] > 50
+    assert row["split"].startswith("prefix-")
+    assert nasx("evaluate", *fixed, "--split", "sideways") == 2
+    assert "by-function" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["spaces", "predictors", "strategies", "data list"])
 def test_listings_are_one_line_each(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nasx(*command.split()) == 0
