@@ -119,8 +119,8 @@ DEFAULT = GATESConfig(
     learning_rate=3e-3,
     weight_decay=0.05,
     schedule="cosine",
-    epochs=75,
-    min_steps=200,
+    epochs=120,
+    min_steps=400,
     batch_size=128,
 )
 

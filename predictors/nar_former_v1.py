@@ -35,8 +35,10 @@ class NARFormerConfig(TorchConfig):
     """The network and its training; the defaults of the network are the published ones."""
 
     blocks: int = 6
+    frequencies: int = 32
+    """L of each of the three encodings f_PE in a token, which has 6 L numbers."""
     heads: int = 6
-    """Must divide the width of a token, 192."""
+    """Must divide the width of a token."""
     ratio: int = 4
     """Width of the feed-forwards' hidden layer over the tokens'."""
     dropout: float = 0.1
@@ -164,15 +166,16 @@ PAPER = NARFormerConfig(
 )
 DEFAULT = NARFormerConfig(
     pruned=True,
+    frequencies=12,
     blocks=3,
     heads=4,
-    ratio=1,
+    ratio=2,
     bounded=False,
     losses={"pairwise_logistic": 1.0},
     consistency=0.0,
     target_scaling="standard",
     optimizer="adamw",
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     weight_decay=0.05,
     schedule="cosine",
     epochs=60,
@@ -184,7 +187,7 @@ DEFAULT = NARFormerConfig(
 class NARFormer(PresetPredictor):
     """NAR-Former (Yi et al., CVPR 2023), the first version: token sequence and multi-stage fusion.
 
-    Presets: "default" (3 blocks, ranking loss, quick on a CPU); "paper" (6 blocks, MSE with sequence ranking and
+    Presets: "default" (3 blocks of 72, ranking loss, quick on a CPU); "paper" (6 blocks, MSE with sequence ranking and
     architecture consistency, 4000 epochs; without its moving average of the weights).
 
     Args:
@@ -206,4 +209,4 @@ class NARFormer(PresetPredictor):
     presets: Mapping[str, NARFormerConfig] = {"default": DEFAULT, "paper": PAPER}
 
     def _build(self, config: NARFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
-        return NARFormerNetwork(config, label_codes(vocabulary))
+        return NARFormerNetwork(config, label_codes(vocabulary, config.frequencies))

@@ -78,11 +78,11 @@ class NARFormerV2(TorchPredictor):
                 table[:, ~seen] = table[:, seen].mean(dim=1, keepdim=True)
 
 
-def label_codes(vocabulary: tuple[str, ...]) -> torch.Tensor:
-    """The published operation tokens: f_PE of the operation's number with 32 frequencies, `(V, 64)`.
+def label_codes(vocabulary: tuple[str, ...], frequencies: int = 32) -> torch.Tensor:
+    """The published operation tokens: f_PE of the operation's number with L frequencies (published: 32), `(V, 2L)`.
 
     Operations of NAS-Bench-101 and NAS-Bench-201 have their published numbers; those of other spaces are numbered in
     the order of the vocabulary.
     """
     order = next((labels for labels in PUBLISHED_LABELS.values() if set(vocabulary) <= set(labels)), vocabulary)
-    return torch.from_numpy(frequency_encoding([order.index(operation) for operation in vocabulary], 32))
+    return torch.from_numpy(frequency_encoding([order.index(operation) for operation in vocabulary], frequencies))

@@ -73,7 +73,7 @@ class NNFormerNetwork(nn.Module):
         members, width = config.members, config.width
         self.tokens = Embedding(members, operations, width)  # one-hot times a matrix, as released
         if config.special_tokens:
-            self.depths = Embedding(members, SIZES + 1, width)
+            self.depths = Embedding(members, SIZES, width)  # likewise
             self.class_token = nn.Parameter(0.02 * torch.randn(members, 1, 1, width))
         self.first_norm = LayerNorm(members, width)
         self.blocks = nn.ModuleList(NNFormerBlock(config) for _ in range(config.blocks))
@@ -86,7 +86,7 @@ class NNFormerNetwork(nn.Module):
         if not self.config.special_tokens:
             allowed = sibling_masks(adjacency)
         else:
-            sizes = mask.sum(-1, keepdim=True).long().clamp_max(SIZES)
+            sizes = mask.sum(-1, keepdim=True).long().clamp_max(SIZES) - 1
             first = self.class_token.expand(-1, h.shape[1], -1, -1)
             h = torch.cat([first, h, self.depths(sizes)], dim=2)
             mask = F.pad(mask, (1, 1), value=1.0)
@@ -242,7 +242,9 @@ class NNFormer(PresetPredictor):
         """Unseen operations look like the average of the seen, unseen sizes like the nearest seen."""
         super()._finish(network, graphs)
         if network.config.special_tokens:
-            seen = np.unique(np.minimum(graphs.num_nodes, SIZES))
-            nearest = seen[np.abs(np.arange(SIZES + 1)[:, None] - seen).argmin(axis=1)]
+            seen = np.unique(np.minimum(graphs.num_nodes, SIZES)) - 1
+            nearest = seen[np.abs(np.arange(SIZES)[:, None] - seen).argmin(axis=1)]
             with torch.no_grad():
-                network.depths.weight.copy_(network.depths.weight[:, torch.from_numpy(nearest)])
+                network.depths.weight.copy_(
+                    network.depths.weight[:, torch.from_numpy(nearest).to(network.depths.weight.device)]
+                )
