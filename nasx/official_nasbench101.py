@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasx.metric import Metric
+from nasx.metrics import Direction
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.nasbench101 import BULK, NASBench101
 from nasx.search_spaces.nasbench101_hash import all_module_hashes, hash_of_code
@@ -326,7 +327,9 @@ def _columns(epochs: int, values: NDArray[np.float64]) -> list[tuple[Metric, NDA
     result = []
     names = [stage + quantity for stage in STAGES for quantity in QUANTITIES]
     for name, runs in zip(names, values, strict=True):
-        unit, direction = ("s", "minimize") if name.endswith("seconds") else ("fraction", "maximize")
+        seconds = name.endswith("seconds")
+        unit = "s" if seconds else "fraction"
+        direction: Direction = "minimize" if seconds else "maximize"
         seeds: list[tuple[int | str, NDArray[Any]]] = [(seed, _compact(column)) for seed, column in enumerate(runs)]
         for seed, column in [*seeds, ("mean", runs.mean(axis=0))]:
             result.append((Metric.of(name, unit, direction, epochs=epochs, seed=seed), column))
