@@ -206,7 +206,8 @@ def load_benchmark(
         name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported one (``nasx data list``), the
             path of a ``.csv`` or ``.parquet`` table, or an object of ``nasbench.api.NASBench``,
             ``nas_201_api.NASBench201API`` or ``nats_bench`` (topology).
-        dataset: The data set, where the benchmark has several.
+        dataset: The data set, where the benchmark has several. Left out, metrics are named ``dataset/metric`` and may
+            be of different data sets.
         space: The search space of a table given by its path (name or object), or of one imported from a space of
             your own.
         target: The metric to optimise and to train on.
@@ -229,7 +230,8 @@ def load_benchmark(
     else:
         from nasx.api_objects import ApiBenchmark, load_api
 
-        table, kind = _choose_dataset(load_api(name), dataset), ApiBenchmark
+        table, kind = load_api(name), ApiBenchmark
+    table = _choose_dataset(table, dataset, target)
     if directions:
         table = table.with_directions(directions)
     return kind(table, target=target, rank_against=rank_against, budget=budget)
@@ -253,10 +255,13 @@ def _open(name: str, dataset: str | None, space: SearchSpace | str | None) -> Ta
     else:
         error = unknown("benchmark", name, [*embedded.NAMES, *official.NAMES, *tables.imported()])
         raise UsageError(f"{error}; a table can also be given by the path of a .csv or .parquet file")
-    return _choose_dataset(table, dataset)
+    return table
 
 
-def _choose_dataset(table: Table, dataset: str | None) -> Table:
+def _choose_dataset(table: Table, dataset: str | None, target: str | None) -> Table:
+    """The columns of the data set; all of them where the target itself names one, as in ``"cifar10/test_accuracy"``."""
+    if dataset is None and target is not None and target.partition("/")[0] in table.datasets:
+        return table
     if not table.datasets:
         if dataset not in (None, table.dataset):
             raise UsageError(
@@ -265,6 +270,7 @@ def _choose_dataset(table: Table, dataset: str | None) -> Table:
         return table
     if dataset is None:
         raise UsageError(
-            f"'{table.name}' has several data sets; choose one with dataset= (--dataset): {', '.join(table.datasets)}"
+            f"'{table.name}' has several data sets; choose one with dataset= (--dataset): {', '.join(table.datasets)}; "
+            "or put its name and '/' before each metric"
         )
     return table.select(dataset)

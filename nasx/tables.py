@@ -106,6 +106,10 @@ def import_table(
         )
     if name in embedded.NAMES:
         raise UsageError(f"'{name}' is the name of an embedded benchmark; choose another, such as '{name}-mine'")
+    from nasx import official
+
+    if name in official.NAMES:
+        raise UsageError(f"'{name}' is the name of an official benchmark; choose another, such as '{name}-mine'")
     check_free(name, replace=replace)
     table = changed(read_table(path, space, directions=directions), name=name)
     store(table)

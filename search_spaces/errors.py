@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MANY = 60  # names from which on a list no longer helps
+
 
 class NasxError(Exception):
     """Something failed; the message is one sentence that says what to do. The command line exits with 1."""
@@ -19,7 +21,7 @@ class UsageError(NasxError, ValueError):
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> UsageError:
-    """Builds the error for a name that does not exist.
+    """Builds the error for a name that does not exist; of very many names that do, it lists a dozen near ones.
 
     Args:
         kind: What was looked for, for example ``"predictor"``.
@@ -35,4 +37,8 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UsageError:
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
-    return UsageError(f"unknown {kind} '{name}'; known: {', '.join(names) or 'none'}{hint}")
+    listed = ", ".join(names) or "none"
+    if len(names) > _MANY:
+        near = difflib.get_close_matches(str(name), names, n=12, cutoff=0.0)
+        listed = f"{', '.join(near)} and {len(names) - len(near)} more"
+    return UsageError(f"unknown {kind} '{name}'; known: {listed}{hint}")

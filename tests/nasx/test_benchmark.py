@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,18 @@ def test_an_embedded_benchmark_has_its_own_space() -> None:
     assert len(load_benchmark("nasbench-graph", dataset="proteins", space="nasbench-graph-proteins")) == 2021
     with pytest.raises(UsageError, match=r"leave space"):
         load_benchmark("nasbench-graph", dataset="cora", space="nasbench201")
+
+
+def test_metrics_of_two_data_sets(toy: Any) -> None:
+    from nasx import official
+
+    official.import_file("toy", toy.write(Path(os.environ["NASX_DATA"])))
+    with pytest.raises(UsageError, match=r"choose one with dataset= \(--dataset\): cifar10, cifar100"):
+        load_benchmark("toy")
+    assert load_benchmark("toy", dataset="cifar100").target == "test_accuracy_200_epochs_mean"
+    bench = load_benchmark(
+        "toy",
+        target="cifar10/test_accuracy_200_epochs_mean",
+        rank_against="cifar100/test_accuracy_200_epochs_seed777",
+    )
+    assert bench.query(3) - bench.query(3, bench.rank_against) == pytest.approx(20)

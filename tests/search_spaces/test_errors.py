@@ -22,3 +22,9 @@ def test_exit_codes(error: type[NasxError], code: int) -> None:
 def test_misuse_is_also_a_value_error() -> None:
     assert issubclass(UsageError, ValueError)
     assert not issubclass(NasxError, ValueError)
+
+
+def test_of_very_many_names_only_the_near_ones_are_listed() -> None:
+    text = str(unknown("metric", "accuracy_12", [f"accuracy_{number}" for number in range(200)]))
+    assert "accuracy_12" in text
+    assert "and 188 more (did you mean 'accuracy_12'?)" in text
