@@ -97,12 +97,13 @@ class NoiseCeiling:
             KeyError, TypeError: It is no such dictionary.
         """
 
-        def estimates(entries: list[dict[str, Any]]) -> tuple[Estimate, ...]:
-            return tuple(Estimate(**{k: math.nan if v is None else v for k, v in entry.items()}) for entry in entries)
+        def known(entry: dict[str, Any]) -> dict[str, Any]:
+            return {key: math.nan if value is None else value for key, value in entry.items()}
 
-        known = {key: math.nan if value is None else value for key, value in stored.items() if key != "tau"}
-        known |= {key: estimates(known[key]) for key in ("estimates", "target_estimates")}
-        return cls(**known)
+        fields = known({key: value for key, value in stored.items() if key != "tau"})
+        for name in ("estimates", "target_estimates"):
+            fields[name] = tuple(Estimate(**known(entry)) for entry in fields[name])
+        return cls(**fields)
 
     def __str__(self) -> str:
         width = max(len(what) for what, _ in self.rows())

@@ -119,7 +119,8 @@ def draw_description(
     side = min(9.0, 1.8 + 0.42 * count)
     figure = Figure(figsize=(2.6 * columns + side, max(side, 1.7 * lines) + 0.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subfigures(1, 2, width_ratios=[2.6 * columns, side])
+    halves: Any = figure.subfigures(1, 2, width_ratios=[2.6 * columns, side])
+    left, right = halves
     grid = np.atleast_1d(left.subplots(lines, columns)).ravel()
     for axes in grid[count:]:
         axes.set_visible(False)
