@@ -26,18 +26,15 @@ from __future__ import annotations
 import bz2
 import hashlib
 import io
-import os
 import re
-import tarfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nasx.nasbench201_runs import COSTS, DATASETS, QUANTITIES, TARGETS, Summary, condense, summarise
+from nasx.nats_archive import read_entries
 from nasx.pickle_stream import load_stream
 from nasx.pickle_window import Window
 from nasx.search_spaces import get_search_space
@@ -107,10 +104,10 @@ def read_nats(path: str | Path, *, progress: Progress | None = None) -> Table:
     path = Path(path)
     if not path.exists():
         raise UsageError(f"there is no folder or file {path}")
-    if path.is_file() and not tarfile.is_tarfile(path):
+    if path.is_file() and _begins_as_bzip2(path):
         return _read_nats_file(path, progress)
     cells, summaries = None, {}
-    for name, place, data in _decompressed(_entries(path, progress)):
+    for name, place, data in read_entries(path, progress):
         content = _load_window(place, Window(io.BytesIO(data)))
         if name == "meta":
             cells = content.get("meta_archs") if type(content) is dict else None
@@ -121,15 +118,20 @@ def read_nats(path: str | Path, *, progress: Progress | None = None) -> Table:
         else:
             summaries[int(name)] = summarise(place, int(name), content, _NATS_SCHEDULES, fix_costs=True)
     if cells is None:
-        raise NasxError(f"{path} is not complete: it holds no {_META}; {_AGAIN}")
+        raise NasxError(f"{path} is not complete: it holds no meta.pickle.pbz2; {_AGAIN}")
     return table_of(path, "nats-bench", cells, summaries)
 
 
 _NATS = "a file of NATS-Bench"
 _NATS_SCHEDULES = (("12", 12), ("200", 200))
-_META, _SUFFIX = "meta.pickle.pbz2", ".pickle.pbz2"
-_ENTRY = re.compile(r"(meta|\d{1,6})\.pickle\.pbz2")
-_LARGEST_ENTRY = 64 << 20  # one architecture takes about one megabyte
+
+
+def _begins_as_bzip2(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(3) == b"BZh"
+    except OSError as error:
+        raise NasxError(f"{path} could not be read ({error.strerror or error})") from error
 
 
 def _read_nats_file(path: Path, progress: Progress | None) -> Table:
@@ -152,65 +154,6 @@ def _load_window(path: Path, window: Window) -> Any:
     if not complete:
         raise NasxError(f"{path} is not {_NATS}: there is more in it than expected; {_AGAIN}")
     return content
-
-
-def _entries(path: Path, progress: Progress | None) -> Iterator[tuple[str, Path, bytes]]:
-    """(``"meta"`` or number, name for error messages, compressed bytes) of each file of the folder or archive."""
-    try:
-        if path.is_dir():
-            files = [(found[1], file) for file in sorted(path.iterdir()) if (found := _ENTRY.fullmatch(file.name))]
-            done, size = 0, sum(file.stat().st_size for _, file in files)
-            for name, file in files:
-                data = file.read_bytes()
-                done += len(data)
-                if progress is not None:
-                    progress(done, size)
-                yield name, file, data
-            return
-        size = path.stat().st_size
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                found = _ENTRY.fullmatch(member.name.rsplit("/", 1)[-1])
-                if found and member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.size <= _LARGEST_ENTRY:
-                    stream = archive.extractfile(member)
-                    assert stream is not None  # as it is a regular file
-                    yield found[1], path / found[0], stream.read()
-                if progress is not None:
-                    progress(min(member.offset_data + member.size, size), size)
-    except OSError as error:
-        raise NasxError(f"{error.filename or path} could not be read ({error.strerror or error})") from error
-    except Exception as error:  # a damaged archive can fail in any way
-        raise NasxError(f"{path} is damaged, cut short or no .tar file ({error}); {_AGAIN}") from error
-
-
-def _decompressed(entries: Iterable[tuple[str, Path, bytes]]) -> Iterator[tuple[str, Path, bytes]]:
-    """The same entries with their contents, decompressed ahead of time on other cores."""
-    waiting: deque[tuple[str, Path, Future[bytes]]] = deque()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        try:
-            for name, path, data in entries:
-                waiting.append((name, path, pool.submit(_decompress, path, data)))
-                if len(waiting) > 8:
-                    first, where, contents = waiting.popleft()
-                    yield first, where, contents.result()
-            while waiting:
-                first, where, contents = waiting.popleft()
-                yield first, where, contents.result()
-        finally:
-            for *_, contents in waiting:
-                contents.cancel()
-
-
-def _decompress(path: Path, data: bytes) -> bytes:
-    """The contents of a bzip2 file, whose checksums are verified."""
-    decompressor = bz2.BZ2Decompressor()
-    try:
-        contents = decompressor.decompress(data, _LARGEST_ENTRY)
-    except (OSError, ValueError) as error:
-        raise NasxError(f"{path} is damaged or no bzip2 file ({error}); {_AGAIN}") from error
-    if not decompressor.eof or decompressor.unused_data:
-        raise NasxError(f"{path} is damaged or cut short; {_AGAIN}")
-    return contents
 
 
 def table_of(path: Path, name: str, cells: Any, summaries: Mapping[int, Summary]) -> Table:

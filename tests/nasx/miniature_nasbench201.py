@@ -197,3 +197,22 @@ def write_tar(folder: Path, source: Path, names: Sequence[str] | None = None) ->
             if names is None or file.name in names:
                 archive.add(file, f"{source.name}/{file.name}")
     return path
+
+
+#: All forms of the files: two versions, two containers of torch, three of NATS-Bench.
+FORMS = ("v1_0", "v1_1", "v1_1-zip", "nats", "nats-tar", "nats-file")
+
+
+def contents_of(form: str, count: int) -> dict[str, Any]:
+    """What a file of that form holds, for the first architectures."""
+    return nats_contents(count) if form.startswith("nats") else contents(count, form[:4])
+
+
+def write_form(folder: Path, form: str, infos: dict[str, Any]) -> Path:
+    """Writes a file or folder of that form."""
+    if form.startswith("v1"):
+        return write_pth(folder, infos, form[:4], legacy=not form.endswith("zip"))
+    if form == "nats-file":
+        return write_nats_file(folder, infos)
+    path = write_nats(folder, infos)
+    return write_tar(folder, path) if form == "nats-tar" else path
