@@ -71,7 +71,7 @@ class _MakeScalar:
 
 
 class _MakeContainer:
-    """Stands in for ``collections.OrderedDict`` or ``set``: makes a plain one of what it is given."""
+    """Stands in for ``collections.OrderedDict``, ``set`` or ``bytes``: makes a plain one of what it is given."""
 
     __slots__ = ("_kind",)
 
@@ -117,6 +117,7 @@ PLAIN: Mapping[str, object] = {
     "collections.OrderedDict": _MakeContainer(dict),
     "builtins.set": _MakeContainer(set),
     "__builtin__.set": _MakeContainer(set),
+    "__builtin__.bytes": _MakeContainer(bytes),
     "_codecs.encode": _Encode(),
 }
 

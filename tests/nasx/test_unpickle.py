@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasx.search_spaces.errors import NasxError
-from nasx.unpickle import NUMPY_FLOATS, Record, load_pickle
+from nasx.unpickle import NUMPY_FLOATS, PLAIN, Record, load_pickle
 
 
 class Foreign:
@@ -48,6 +49,51 @@ def test_numpy_floats_become_floats(tmp_path: Path, protocol: int) -> None:
 def test_other_numpy_types_are_refused(tmp_path: Path, value: object) -> None:
     with pytest.raises(NasxError, match="get the file again"):
         load_pickle(write(tmp_path, value), NUMPY_FLOATS, kind="a table")
+
+
+NUMBERS = [np.dtype(code).type(1) for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1")]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("value", NUMBERS)
+def test_numpy_numbers_of_every_size_become_plain_ones(tmp_path: Path, protocol: int, value: np.generic) -> None:
+    loaded = load_pickle(write(tmp_path, value, protocol), PLAIN, kind="a table")
+    assert loaded == value.item()
+    assert type(loaded) is type(value.item())
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_containers_of_every_protocol(tmp_path: Path, protocol: int) -> None:
+    value = {"order": OrderedDict([(2, "b"), (1, "a")]), "set": {1, 2}, "bytes": b"\x00\xff", "none": b""}
+    loaded = load_pickle(write(tmp_path, value, protocol), PLAIN, kind="a table")
+    assert loaded == value
+    assert list(loaded["order"]) == [2, 1]
+    assert type(loaded["order"]) is dict
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.complex128(1), np.array([1.0]), np.datetime64("2020-01-01"), np.dtype(">f8"), np.float64, defaultdict(int)],
+)
+def test_other_things_are_no_plain_values(tmp_path: Path, value: object) -> None:
+    with pytest.raises(NasxError, match="get the file again"):
+        load_pickle(write(tmp_path, value, 2), PLAIN, kind="a table")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb.",  # gives a stand-in a state
+        b"\x80\x02cnumpy.core.multiarray\nscalar\nN}X\x01\0\0\0aK\x01s\x86b.",
+        b"\x80\x02ccollections\nOrderedDict\nK\x05\x85R.",
+        b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x05\0\0\0rot13\x86R.",
+        b"\x80\x02}}b.",
+    ],
+)
+def test_stand_ins_cannot_be_changed_or_abused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(NasxError, match="damaged"):
+        load_pickle(write(tmp_path, content), PLAIN, kind="a table")
+    assert load_pickle(write(tmp_path, OrderedDict(a=1), 2), PLAIN, kind="a table") == {"a": 1}
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
