@@ -27,7 +27,7 @@ class Recipe:
     copies: str | None = None
     """What the consistency term compares a graph with; None leaves it as it is."""
     target_scaling: str | None = None
-    """How targets are scaled; None leaves it as it is."""
+    """How targets are scaled where they were standardised before; None leaves that as it is."""
 
 
 LOSS_TABLE: dict[str, Recipe] = {
@@ -80,7 +80,8 @@ def with_loss(config: Any, loss: str | None) -> Any:
         raise unknown("loss", loss, LOSS_TABLE)
     recipe = LOSS_TABLE[name]
     changes: dict[str, Any] = {"losses": dict(recipe.terms), "consistency": recipe.consistency}
-    for field in ("copies", "target_scaling"):
-        if getattr(recipe, field) is not None:
-            changes[field] = getattr(recipe, field)
+    if recipe.copies is not None:
+        changes["copies"] = recipe.copies
+    if recipe.target_scaling is not None and config.target_scaling == "standard":
+        changes["target_scaling"] = recipe.target_scaling
     return dataclasses.replace(config, **changes)

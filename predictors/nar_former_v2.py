@@ -44,14 +44,17 @@ class NetworkConfig:
     dropout: float = 0.05
     shared_dropout: bool = False
     """Drop a channel in all nodes of a graph together: as good, and N times fewer random numbers."""
-    tokens: Literal["frequency", "learned"] = "frequency"
-    """f_PE of label and position (published) or one learned vector an operation."""
+    tokens: Literal["frequency", "learned", "one_hot"] = "frequency"
+    """f_PE of label and position (published for cells), one learned vector an operation, or a one at its place in the
+    vocabulary (published for whole networks)."""
     directions: Literal["symmetric", "both"] = "symmetric"
     """Attend along edges whatever their direction (published), or separately to successors and predecessors."""
     unit_norm: bool = True
     """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
     readout: Literal["mean", "sum"] = "mean"
     """How the nodes of a block's output become one vector before the blocks are fused."""
+    fused: bool = True
+    """Fuse the outputs of all blocks (published for cells), or read the last one only (for whole networks)."""
     initialisation: Literal["published", "lecun"] = "published"
     """How linear maps start; "lecun": outputs as large as inputs, no biases."""
     neighbour_gain: float = 1.0
@@ -107,6 +110,9 @@ class NARFormerV2Network(nn.Module):
             assert label_codes is not None
             self.tokens = FrequencyTokens(label_codes)
             features = 2 * label_codes.shape[1]
+        elif config.tokens == "one_hot":
+            self.tokens = OneHotTokens(operations)
+            features = operations
         else:
             self.tokens = Embedding(members, operations, width)
             features = width
@@ -116,7 +122,7 @@ class NARFormerV2Network(nn.Module):
         else:
             features += node_features
         self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
-        self.fusion = Fusion(members, config.blocks, width)
+        self.fusion = Fusion(members, config.blocks, width) if config.fused else None
         self.head = Head(config, summary_features)
         if config.initialisation == "lecun":
             lecun_initialisation(self)
@@ -138,7 +144,8 @@ class NARFormerV2Network(nn.Module):
             h = block(h, graphs.adjacency)
             pooled = (h * real).sum(2)
             outputs.append(pooled / real.sum(2) if self.config.readout == "mean" else pooled)
-        return self.head(self.fusion(torch.stack(outputs, dim=-2)), graphs.summary)
+        fused = outputs[-1] if self.fusion is None else self.fusion(torch.stack(outputs, dim=-2))
+        return self.head(fused, graphs.summary)
 
 
 class FrequencyTokens(nn.Module):
@@ -154,6 +161,22 @@ class FrequencyTokens(nn.Module):
         positions = frequency_encoding(np.arange(codes.shape[-1]), self.label_codes.shape[1] // 2)
         labels = self.label_codes[codes]
         return torch.cat([labels, torch.from_numpy(positions).to(labels).expand_as(labels)], dim=-1)
+
+
+class OneHotTokens(nn.Module):
+    """Token of a node: a one at the place of its operation.
+
+    >>> OneHotTokens(3)(torch.tensor([[2, 0]])).tolist()
+    [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
+    """
+
+    def __init__(self, operations: int) -> None:
+        super().__init__()
+        self.operations = operations
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Maps operation codes `(...)` to `(..., V)`."""
+        return F.one_hot(codes, self.operations).to(torch.get_default_dtype())
 
 
 class Block(nn.Module):

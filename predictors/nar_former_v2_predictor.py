@@ -12,6 +12,7 @@ from torch import nn
 from nasx.predictors.base import Direction
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Embedding
+from nasx.predictors.loss_table import with_loss
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
 from nasx.predictors.presets import PRESETS, NARFormerV2Config
 from nasx.predictors.torch_predictor import TorchPredictor, with_options
@@ -24,8 +25,10 @@ class NARFormerV2(TorchPredictor):
     """NAR-Former V2 (Yi et al., NeurIPS 2023).
 
     Args:
-        preset: "default" (quick, for few measurements) or "paper" (as published, hours on a CPU).
+        preset: "default" (quick, for few measurements), "paper" (as published for cells, hours on a CPU) or
+            "paper-networks" (as published for the latency of whole networks).
         options: Fields of the preset's configuration to change, for example `{"epochs": 20, "width": 128}`.
+        loss: A name of `loss_table.LOSS_TABLE`, for example "ranknet" or "list_mle"; None is the preset's own.
         seed: Of the initialisation, the order of the graphs and the dropout.
         direction: Which end of the targets is the good one; only losses that favour the top use it.
         device: "auto", "cpu", "cuda" or another name that torch knows.
@@ -45,12 +48,14 @@ class NARFormerV2(TorchPredictor):
         self,
         preset: str = "default",
         options: Mapping[str, Any] | None = None,
+        loss: str | None = None,
         seed: int = 0,
         direction: Direction = "maximize",
         device: str = "auto",
     ) -> None:
         self.preset = preset
         self.options = options
+        self.loss = loss
         self.seed = seed
         self.direction = direction
         self.device = device
@@ -60,7 +65,7 @@ class NARFormerV2(TorchPredictor):
         """The preset with the options put in."""
         if self.preset not in PRESETS:
             raise unknown("preset of nar-former-v2", self.preset, PRESETS)
-        return with_options(PRESETS[self.preset], self.options)  # type: ignore[no-any-return]
+        return with_options(with_loss(PRESETS[self.preset], self.loss), self.options)  # type: ignore[no-any-return]
 
     def _build(self, config: NARFormerV2Config, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)

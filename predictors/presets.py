@@ -16,6 +16,20 @@ class NARFormerV2Config(NetworkConfig, TorchConfig):
 PAPER = NARFormerV2Config()
 """Exactly the published accuracy predictor: 6 blocks of 512, 8,582,535 parameters; hours on a CPU."""
 
+PAPER_NETWORKS = NARFormerV2Config(
+    blocks=2,
+    tokens="one_hot",
+    readout="sum",
+    fused=False,
+    losses={"relative_mse": 1.0},
+    consistency=0.0,
+    target_scaling="none",
+    learning_rate=1e-3,
+    epochs=50,
+    batch_size=16,
+)
+"""The published predictor of the latency of whole networks: 2 blocks of 512, the sum of the last one's nodes."""
+
 DEFAULT = NARFormerV2Config(
     pruned=True,
     tokens="learned",
@@ -52,4 +66,4 @@ DEFAULT = NARFormerV2Config(
 )
 """Quick on a CPU and better in Kendall's tau when few architectures are measured."""
 
-PRESETS = {"default": DEFAULT, "paper": PAPER}
+PRESETS = {"default": DEFAULT, "paper": PAPER, "paper-networks": PAPER_NETWORKS}

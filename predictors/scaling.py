@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
 
-Scaling = Literal["standard", "unit"]
+Scaling = Literal["standard", "unit", "none"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class TargetScaler:
         Args:
             targets: Training targets `(B,)`.
             scaling: "standard": mean 0, deviation 1. "unit": into (0, 1], percentages by 1/100, as published; where
-                that is impossible (a target is not positive) the range becomes [0.1, 1].
+                that is impossible (a target is not positive) the range becomes [0.1, 1]. "none": as they are where they
+                are positive (published for latencies in milliseconds), else as with "unit".
         """
         values = np.asarray(targets, dtype=np.float64)
         low, high = float(values.min()), float(values.max())
@@ -40,6 +41,8 @@ class TargetScaler:
             # A spread within rounding of the values is no spread.
             spread = float(values.std())
             return cls(float(values.mean()), spread if spread > 1e-12 * max(abs(low), abs(high)) else 1.0)
+        if low > 0 and scaling == "none":
+            return cls(0.0, 1.0)
         if low > 0:
             return cls(0.0, 1.0 if high <= 1 else 100.0 if high <= 100 else high)
         scale = (high - low) / 0.9 or 1.0

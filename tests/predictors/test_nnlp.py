@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nasx.predictors.inputs import encode
 from nasx.predictors.nnlp import NNLP, PAPER, NNLPConfig, NNLPNetwork
