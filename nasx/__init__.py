@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nasx.benchmark import load_benchmark
+    from nasx.cell_networks import build_network
     from nasx.evaluation import evaluate
     from nasx.predictors import load_predictor, make_predictor
     from nasx.search_loop import search
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nasx.search_spaces.choice_space import ChoiceSpace
     from nasx.search_spaces.errors import NasxError, UsageError
     from nasx.search_spaces.graph import Graph
+    from nasx.search_spaces.onnx_network import read_onnx
     from nasx.strategies import make_strategy
 
 __version__ = "0.1.0"
@@ -30,12 +32,14 @@ _HOME = {
     "Graph": "nasx.search_spaces.graph",
     "NasxError": "nasx.search_spaces.errors",
     "UsageError": "nasx.search_spaces.errors",
+    "build_network": "nasx.cell_networks",
     "evaluate": "nasx.evaluation",
     "get_search_space": "nasx.search_spaces",
     "load_benchmark": "nasx.benchmark",
     "load_predictor": "nasx.predictors",
     "make_predictor": "nasx.predictors",
     "make_strategy": "nasx.strategies",
+    "read_onnx": "nasx.search_spaces.onnx_network",
     "search": "nasx.search_loop",
 }
 
@@ -44,12 +48,14 @@ __all__ = [
     "Graph",
     "NasxError",
     "UsageError",
+    "build_network",
     "evaluate",
     "get_search_space",
     "load_benchmark",
     "load_predictor",
     "make_predictor",
     "make_strategy",
+    "read_onnx",
     "search",
 ]
 

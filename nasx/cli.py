@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nasx.cli_data import data
+from nasx.cli_networks import register
 from nasx.search_spaces.errors import NasxError, UsageError
 
 app = typer.Typer(
@@ -20,14 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data, name="data")
-
-BenchmarkOption = Annotated[str, typer.Option(help="Name of a benchmark (nasx data list), or a .csv / .parquet table.")]
-DatasetOption = Annotated[str | None, typer.Option(help="Data set, where the benchmark has several.")]
-TargetOption = Annotated[str | None, typer.Option(help="Metric to optimise or train on; the benchmark's by default.")]
-RankOption = Annotated[str | None, typer.Option(help="Metric to rank against; the target by default.")]
-SpaceOption = Annotated[str | None, typer.Option(help="Search space of a table given by its path.")]
-OutOption = Annotated[Path | None, typer.Option(help="Folder for everything written down.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of all randomness.", min=0)]
 
 
 @app.command()
@@ -112,60 +105,7 @@ def _was_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-@app.command()
-def evaluate(
-    benchmark: BenchmarkOption = "nasbench201",
-    dataset: DatasetOption = None,
-    target: TargetOption = None,
-    rank_against: RankOption = None,
-    space: SpaceOption = None,
-    predictor: Annotated[
-        list[str] | None, typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
-    ] = None,
-    train_size: Annotated[
-        list[str] | None,
-        typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
-    ] = None,
-    repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
-    split: Annotated[
-        str,
-        typer.Option(help="uniform, uniform-stratified, by-function (no twins tested), or prefix (as in the papers)."),
-    ] = "uniform",
-    validation_size: Annotated[
-        int | None, typer.Option(help="Cells that validate.", show_default="200 with prefix, else none")
-    ] = None,
-    seed: SeedOption = 0,
-    jobs: Annotated[int, typer.Option(help="Repeats that run at once.")] = 1,
-    out: OutOption = None,
-) -> None:
-    """Measure how well a predictor ranks architectures, beside how well a perfect one could."""
-    from nasx.benchmark import load_benchmark
-    from nasx.console import count_progress, screen, show_evaluation
-    from nasx.evaluation import evaluate as run_evaluation
-
-    truth = load_benchmark(benchmark, dataset=dataset, space=space, target=target, rank_against=rank_against)
-    try:
-        with count_progress("repeats") as progress:
-            report = run_evaluation(
-                predictor,
-                truth,
-                train_sizes=train_size,
-                repeats=repeats,
-                split=split,
-                validation_size=validation_size,
-                seed=seed,
-                n_jobs=jobs,
-                out=out,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        kept = (
-            f"what was finished is in {out}, type the same command to continue" if out else "give --out to keep repeats"
-        )
-        raise NasxError(f"interrupted; {kept}") from None
-    show_evaluation(report)
-    if out is not None:
-        screen.print(f"everything is in {out}", soft_wrap=True)
+register(app)
 
 
 @app.command()

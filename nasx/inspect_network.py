@@ -1,0 +1,106 @@
+"""What ``nasx inspect`` shows of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from nasx.console import screen
+from nasx.search_spaces.onnx_network import Layer, OnnxNetwork
+
+
+def describe_network(network: OnnxNetwork, layers: int = 10) -> dict[str, Any]:
+    """Returns everything that is shown, as a JSON-able dictionary.
+
+    Args:
+        network: The network.
+        layers: How many of its dearest layers to list.
+    """
+    return {
+        "name": network.name,
+        "opset": network.opset,
+        "inputs": {name: list(shape) if shape else None for name, shape in network.inputs.items()},
+        "operations": len(network.layers),
+        "depth": network.depth,
+        "batch_size": network.batch_size,
+        "flops": network.flops,
+        "macs": network.macs,
+        "parameters": network.parameters,
+        "memory_bytes": network.memory_bytes,
+        "operations_of_unknown_cost": network.unknown_shapes,
+        "dearest_layers": [
+            {
+                "name": layer.name,
+                "operation": layer.operation,
+                "output_shape": list(layer.output_shape) if layer.output_shape is not None else None,
+                "flops": layer.flops,
+                "parameters": layer.parameters,
+                "memory_bytes": layer.memory_bytes,
+            }
+            for layer in dearest(network, layers)
+        ],
+    }
+
+
+def dearest(network: OnnxNetwork, count: int) -> list[Layer]:
+    """Returns the layers with the most FLOPs; where these are equal, those that move the most memory."""
+    return sorted(network.layers, key=lambda layer: (-layer.flops, -layer.memory_bytes))[:count]
+
+
+def show_network(network: OnnxNetwork, layers: int = 10) -> None:
+    """Prints the network: a table on a terminal, aligned text elsewhere."""
+    facts = [
+        ("input", ", ".join(f"{name} {_shape(shape)}" for name, shape in network.inputs.items()) or "none"),
+        ("operator set", str(network.opset)),
+        ("operations", f"{len(network.layers):,}"),
+        ("depth", f"{network.depth:,}"),
+        ("FLOPs", f"{network.flops:,} (two for each of {network.macs:,} multiply-adds)"),
+        ("parameters", f"{network.parameters:,}"),
+        ("memory access", f"{network.memory_bytes:,} bytes"),
+    ]
+    if network.unknown_shapes:
+        facts.append(("of unknown cost", f"{network.unknown_shapes:,} operations, counted as 0"))
+    chosen = dearest(network, layers)
+    total = network.flops or 1
+    rows = [
+        (
+            layer.name,
+            layer.operation,
+            _shape(layer.output_shape),
+            f"{layer.flops:,}",
+            f"{100 * layer.flops / total:.1f} %",
+            f"{layer.parameters:,}",
+            f"{layer.memory_bytes:,}",
+        )
+        for layer in chosen
+    ]
+    title = f"the {len(rows)} dearest of {len(network.layers):,} operations"
+    _show(network.name, ("", ""), facts)
+    if rows:
+        _show(title, ("name", "operation", "output", "FLOPs", "share", "parameters", "memory bytes"), rows)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "unknown" if shape is None else " x ".join(map(str, shape)) or "a number"
+
+
+def _show(title: str, header: tuple[str, ...], rows: list[Any]) -> None:
+    left = 3 if len(header) > 2 else len(header)
+    if screen.is_terminal:
+        table = Table(title=title, title_justify="left", show_header=any(header))
+        for place, name in enumerate(header):
+            table.add_column(name, justify="left" if place < left else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        screen.print(table, markup=False)
+        return
+    lines = [header, *rows] if any(header) else rows
+    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    screen.print(title, soft_wrap=True, markup=False)
+    for line in lines:
+        cells = (
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        screen.print(f"  {'  '.join(cells)}".rstrip(), soft_wrap=True, markup=False)
