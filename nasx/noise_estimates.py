@@ -43,6 +43,9 @@ Floats = NDArray[np.float64]
 FEWEST_ROWS, FEWEST_CLASSES = 100, 50
 """Below as many rows with two runs, or classes with two twins, nothing is estimated."""
 
+MOST_ROWS = 30_000
+"""Twins are looked at in as many rows at most: random classes, each as a whole."""
+
 _DRAWS, _NEIGHBOURS, _SIMULATIONS, _RESAMPLES = 20, 30, 10, 40
 
 
@@ -135,8 +138,11 @@ def from_twins(values: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> Estima
     """
     values = np.asarray(values, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(values))
-    labels = values[known]
     group = np.unique(np.asarray(groups)[known], return_inverse=True)[1]
+    if len(known) > MOST_ROWS:
+        drawn = np.random.default_rng(seed).random(int(group.max()) + 1) < MOST_ROWS / len(known)
+        known, group = known[drawn[group]], np.unique(group[drawn[group]], return_inverse=True)[1]
+    labels = values[known]
     sizes = np.bincount(group)
     classes = int((sizes > 1).sum())
     if classes < FEWEST_CLASSES or labels.min() == labels.max():

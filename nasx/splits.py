@@ -194,7 +194,7 @@ class Uniform(Protocol):
         else:
             order = rng.permutation(rows)
         drawn = order[: train_size + self.validation_size]
-        return _split(self.name, drawn, train_size, self.validation_size, np.setdiff1d(test, drawn), len(rows))
+        return _split(self.name, drawn, train_size, self.validation_size, test[~np.isin(test, drawn)], len(rows))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nasx.metrics import kendall_tau
-from nasx.noise_estimates import ceiling_of, from_repeats, from_twins, normal_correlation, tau_of
+from nasx.noise_estimates import MOST_ROWS, ceiling_of, from_repeats, from_twins, normal_correlation, tau_of
 
 
 def qualities(n: int, rng: np.random.Generator, kind: str) -> np.ndarray:
@@ -72,6 +72,17 @@ def test_twins_carry_their_noise_to_architectures_unlike_them() -> None:
     estimate = from_twins(labels, groups)
     assert estimate is not None
     assert estimate.tau == pytest.approx(kendall_tau(values, labels), abs=0.015)
+
+
+def test_random_classes_stand_for_a_large_table() -> None:
+    rng = np.random.default_rng(4)
+    groups = rng.permutation(np.arange(3 * MOST_ROWS) * 2 // 3)
+    quality = rng.normal(size=3 * MOST_ROWS)[groups]
+    labels = quality + 0.2 * rng.normal(size=len(quality))
+    estimate = from_twins(labels, groups)
+    assert estimate is not None
+    assert estimate.rows < MOST_ROWS
+    assert estimate.tau == pytest.approx(kendall_tau(quality, labels), abs=0.01)
 
 
 def test_labels_without_noise_have_no_ceiling_below_one() -> None:

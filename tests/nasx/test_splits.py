@@ -105,6 +105,13 @@ def test_uniform_draws_the_rows_it_always_drew(seed: int) -> None:
     assert uniform(range(50), 10, rng(seed)).fingerprint == Uniform().split(range(50), 10, rng(seed)).fingerprint
 
 
+def test_fingerprints_of_published_evaluations_never_change() -> None:
+    for repeat, known in enumerate(["uniform-9581b62c6f07", "uniform-6a2c0e7dd42f"]):
+        split = Uniform().split(range(15_625), 156, np.random.default_rng([0, repeat, 156]))
+        assert split.fingerprint == known
+    assert Prefix().split(range(15_625), 156, rng()).fingerprint == "prefix-fa381fb11e77"
+
+
 @given(st.integers(20, 200), st.integers(1, 10), st.integers(0, 5))
 def test_a_stratified_draw_takes_its_share_of_each_quantile(total: int, train: int, seed: int) -> None:
     values = rng(seed).normal(size=total)
