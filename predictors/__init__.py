@@ -80,7 +80,7 @@ PREDICTORS: dict[str, Entry] = {
     ),
     "bananas": Entry(
         "nasx.predictors.bananas:BANANAS",
-        "ensemble of perceptrons over the path encoding (White et al., AAAI 2021); bananas:paper",
+        "ensemble of perceptrons over the path encoding (White et al., AAAI 2021); bananas:features, bananas:paper",
     ),
     "trees": Entry("nasx.predictors.baselines:TreeEnsemble", "extremely randomised trees over path and count features"),
     "lightgbm": Entry(

@@ -88,6 +88,7 @@ DEFAULT = BANANASConfig(
     min_steps=200,
     batch_size=128,
 )
+FEATURES = BANANASConfig(**{**DEFAULT.__dict__, "summary_features": True})
 
 
 class BANANAS(PresetPredictor):
@@ -95,11 +96,12 @@ class BANANAS(PresetPredictor):
 
     Paths are those that the training graphs have; a `none` ends a path and a skip connection adds nothing to it.
 
-    Presets: "default" (3 layers of 64, ranking loss); "paper" (5 networks of 10 layers of 20, relative absolute error
-    with the lower bound 0).
+    Presets: "default" (3 layers of 64, ranking loss); "features" (the same, and it reads counts, depths and walks
+    beside the paths: `features.summary_features`); "paper" (5 networks of 10 layers of 20, relative absolute error with
+    the lower bound 0).
 
     Args:
-        preset: "default" or "paper".
+        preset: "default", "features" or "paper".
         options: Fields of the preset's configuration to change, for example `{"members": 10}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
         seed: Of the initialisation, the order of the graphs and the dropout.
@@ -114,7 +116,8 @@ class BANANAS(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, BANANASConfig] = {"default": DEFAULT, "paper": PAPER}
+    presets: Mapping[str, BANANASConfig] = {"default": DEFAULT, "features": FEATURES, "paper": PAPER}
+    reads = frozenset({"summary_features", "path_features"})
 
     def _build(self, config: BANANASConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         if inputs.summary is None:

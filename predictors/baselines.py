@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.predictors.base import Direction, Predictor, Progress
+from nasx.predictors.base import Direction, Graphs, Predictor, Progress
 from nasx.predictors.features import FeatureExtractor
 from nasx.predictors.scaling import MonotoneMap, normal_scores
-from nasx.search_spaces.batch import GraphBatch
+from nasx.search_spaces.batch import GraphBatch, as_batch
 
 
 class FeatureBaseline(Predictor):
@@ -125,7 +125,8 @@ class TreeEnsemble(FeatureBaseline):
 class GaussianProcess(FeatureBaseline):
     """Gaussian process over counts, walks and paths: a linear and a Matern 5/2 kernel, and noise.
 
-    It learns the normal scores of the targets (van der Waerden), since accuracies have a long lower tail.
+    It learns the normal scores of the targets (van der Waerden), since accuracies have a long lower tail. It also says
+    how sure it is: `predict_distribution`.
 
     Args:
         restarts: Times the kernel's parameters are searched for again from random starts.
@@ -137,8 +138,12 @@ class GaussianProcess(FeatureBaseline):
     >>> from nasx.search_spaces.graph import Graph
     >>> chain = [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
     >>> graphs = [Graph(["input", operation, "output"], chain) for operation in ("conv", "pool", "skip")]
-    >>> GaussianProcess().fit(graphs, [94.0, 91.0, 90.0]).predict(graphs).argsort().tolist()
+    >>> process = GaussianProcess().fit(graphs, [94.0, 91.0, 90.0])
+    >>> process.predict(graphs).argsort().tolist()
     [2, 1, 0]
+    >>> values, deviations = process.predict_distribution(graphs)
+    >>> bool((deviations > 0).all())
+    True
     """
 
     def __init__(self, restarts: int = 0, seed: int = 0, direction: Direction = "maximize") -> None:
@@ -149,6 +154,30 @@ class GaussianProcess(FeatureBaseline):
     def _learned(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], MonotoneMap | None]:
         scores = normal_scores(targets)
         return scores, MonotoneMap.between(scores, targets)
+
+    def predict_distribution(self, graphs: Graphs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predicts the values of graphs, and how far off the measured value may be.
+
+        Args:
+            graphs: B graphs; none is fine.
+
+        Returns:
+            Predicted values `(B,)`, as `predict` gives them, and standard deviations `(B,)` of a measurement around
+            them, noise included, both on the scale of the training targets. The process is normal in the normal
+            scores; a deviation here is half the way between one deviation below and one above in those.
+
+        Raises:
+            UsageError: If the predictor is not fitted, or a graph has an operation that it was not fitted with.
+        """
+        values = self.predict(graphs)
+        if len(values) == 0:
+            return values, np.zeros(0)
+        assert self._curve is not None
+        batch = as_batch(graphs)
+        parts = [batch[start : start + self.chunk] for start in range(0, len(batch), self.chunk)]
+        pairs = [self._regressor.predict(self._extractor(part), return_std=True) for part in parts]
+        means, deviations = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        return values, (self._curve(means + deviations) - self._curve(means - deviations)) / 2
 
     def _make_regressor(self) -> Any:
         from sklearn.gaussian_process import GaussianProcessRegressor

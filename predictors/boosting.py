@@ -6,8 +6,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from nasx.predictors.base import Direction
+import numpy as np
+from numpy.typing import NDArray
+
+from nasx.predictors.base import Direction, Progress
 from nasx.predictors.baselines import FeatureBaseline
+from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 
 
@@ -44,6 +48,17 @@ class LightGBM(FeatureBaseline):
         self.min_samples_leaf = min_samples_leaf
         self.seed = seed
         self.direction = direction
+
+    def _fit(
+        self,
+        graphs: GraphBatch,
+        targets: NDArray[np.float64],
+        validation: tuple[GraphBatch, NDArray[np.float64]] | None,
+        progress: Progress | None,
+    ) -> None:
+        if len(graphs) == 1:  # LightGBM asks for two
+            graphs, targets = graphs[[0, 0]], np.repeat(targets, 2)
+        super()._fit(graphs, targets, validation, progress)
 
     def _make_regressor(self) -> Any:
         return optional_package("lightgbm").LGBMRegressor(

@@ -116,10 +116,10 @@ DEFAULT = GATESConfig(
     consistency=0.0,
     target_scaling="standard",
     optimizer="adamw",
-    learning_rate=3e-3,
+    learning_rate=6e-3,
     weight_decay=0.05,
     schedule="cosine",
-    epochs=120,
+    epochs=75,
     min_steps=400,
     batch_size=128,
 )

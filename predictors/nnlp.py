@@ -146,6 +146,7 @@ class NNLP(PresetPredictor):
     """
 
     presets: Mapping[str, NNLPConfig] = {"default": DEFAULT, "paper": PAPER}
+    reads = frozenset({"summary_features"})
 
     def _build(self, config: NNLPConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         summary = 0 if inputs.summary is None else inputs.summary.shape[-1]

@@ -15,7 +15,9 @@ from nasx.predictors.layers import Embedding
 from nasx.predictors.loss_table import with_loss
 from nasx.predictors.torch_predictor import TorchPredictor, with_options
 from nasx.search_spaces.batch import GraphBatch
-from nasx.search_spaces.errors import unknown
+from nasx.search_spaces.errors import UsageError, unknown
+
+FEATURES = ("node_features", "summary_features", "walk_features", "path_features")
 
 
 class PresetPredictor(TorchPredictor):
@@ -34,6 +36,8 @@ class PresetPredictor(TorchPredictor):
     """
 
     presets: ClassVar[Mapping[str, TorchConfig]]
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Which of the extra features (names of `FEATURES`) the network reads."""
 
     def __init__(
         self,
@@ -56,7 +60,11 @@ class PresetPredictor(TorchPredictor):
         """The preset with the loss and the options put in."""
         if self.preset not in self.presets:
             raise unknown(f"preset of {type(self).__name__}", self.preset, self.presets)
-        return with_options(with_loss(self.presets[self.preset], self.loss), self.options)
+        config = with_options(with_loss(self.presets[self.preset], self.loss), self.options)
+        for name in FEATURES:
+            if getattr(config, name) and name not in self.reads:
+                raise UsageError(f"{type(self).__name__} does not read {name}; leave the option '{name}' off")
+        return config
 
     def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
         """Lets an operation that no training graph has look like the average of those that they have."""

@@ -48,7 +48,7 @@ def test_paper_preset_is_as_published() -> None:
 
 def test_it_needs_paths(graphs: GraphBatch, targets: np.ndarray) -> None:
     with pytest.raises(UsageError, match="path_features"):
-        BANANAS(options={"path_features": False}).fit(graphs, targets)
+        BANANAS("paper", {"path_features": False}).fit(graphs, targets)
 
 
 @pytest.mark.slow
