@@ -119,11 +119,13 @@ def spaces() -> None:
 
 @app.command()
 def predictors() -> None:
-    """List the predictors."""
-    from nasx.console import show_names
-    from nasx.predictors import available
+    """List the predictors, and the losses that the networks among them can be trained with."""
+    from nasx.console import screen, show_names
+    from nasx.predictors import available, available_losses
 
     show_names(available())
+    screen.print("losses, for the networks above (in Python: make_predictor(NAME, loss=LOSS)):", soft_wrap=True)
+    show_names([(f"  {name}", line) for name, line in available_losses()])
 
 
 @app.command()
