@@ -14,6 +14,7 @@ from torch import nn
 
 from nasx.predictors.features import Array, known_paths, node_features, path_encoding, summary_features
 from nasx.predictors.inputs import Inputs, encode
+from nasx.predictors.random_walks import visits, walk_features
 from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
 from nasx.predictors.trainer import TrainingConfig
 from nasx.search_spaces.batch import GraphBatch
@@ -32,6 +33,9 @@ class TorchConfig(TrainingConfig):
     """Join each node's token with where it stands: depth, numbers of paths (`features.node_features`)."""
     summary_features: bool = False
     """Join the graph's representation with counts, depths and walks (`features.summary_features`)."""
+    walk_features: bool = False
+    """Join what random walks meet to both: to tokens the chances of the node (`random_walks.visits`), to the
+    representation the graph's `random_walks.walk_features`."""
     path_features: bool = False
     """Join the graph's representation with a number for every path of the training graphs: 1 where it has that path."""
     copies: Literal["reordered", "same"] = "reordered"
@@ -66,8 +70,8 @@ class FittedNetwork:
         score_map = ScoreMap.identity(config.members)
         fitted = cls(config, graphs.vocabulary, scaler, score_map, None, device)
         graphs = fitted.readable(graphs)
-        if config.summary_features:
-            summaries = summary_features(graphs)
+        summaries = fitted._summaries(graphs)
+        if summaries is not None:
             fitted.summary_scaler = summaries.mean(axis=0), summaries.std(axis=0)
         if config.path_features:
             fitted.paths = known_paths(graphs)
@@ -84,17 +88,26 @@ class FittedNetwork:
 
     def inputs(self, graphs: GraphBatch) -> Inputs:
         """Readable graphs as tensors on the device."""
-        nodes = node_features(graphs) if self.config.node_features else None
-        summary = None
-        if self.summary_scaler is not None:
+        nodes = _joined(
+            node_features(graphs) if self.config.node_features else None,
+            visits(graphs) if self.config.walk_features else None,
+        )
+        summary = self._summaries(graphs)
+        if summary is not None and self.summary_scaler is not None:
             mean, deviation = self.summary_scaler
             varies = deviation > 1e-6  # what never varied in training says nothing
-            summary = np.where(varies, (summary_features(graphs) - mean) / np.where(varies, deviation, 1), 0)
+            summary = np.where(varies, (summary - mean) / np.where(varies, deviation, 1), 0)
             summary = summary.clip(-5, 5)
         if self.paths is not None:
-            paths = path_encoding(graphs, self.paths)
-            summary = paths if summary is None else np.concatenate([summary, paths], axis=1)
+            summary = _joined(summary, path_encoding(graphs, self.paths))
         return encode(graphs, self.device, nodes, summary)
+
+    def _summaries(self, graphs: GraphBatch) -> Array | None:
+        """Features of whole graphs `(B, F)` before they are scaled."""
+        return _joined(
+            summary_features(graphs) if self.config.summary_features else None,
+            walk_features(graphs) if self.config.walk_features else None,
+        )
 
     def scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
         """The members' scores `(E, B)` of readable graphs; graphs that read the same are computed once."""
@@ -139,7 +152,7 @@ class FittedNetwork:
         fitted = cls(
             config, vocabulary, TargetScaler(**state["scaler"]), ScoreMap.from_dict(state["score_map"]), None, device
         )
-        if config.summary_features:
+        if "summary.mean" in tensors:
             fitted.summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
         if config.path_features:
             fitted.paths = tensors["paths"]
@@ -148,6 +161,13 @@ class FittedNetwork:
         network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})
         fitted.network = network.to(device).eval()
         return fitted
+
+
+def _joined(first: Array | None, second: Array | None) -> Array | None:
+    """Two arrays side by side along the last dimension, either of which may be missing."""
+    if first is None or second is None:
+        return second if first is None else first
+    return np.concatenate([first, second], axis=-1)
 
 
 def _chunks(num_nodes: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.intp]]:

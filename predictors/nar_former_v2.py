@@ -63,6 +63,10 @@ class NetworkConfig:
     """Node features p join the token t as they are, [t; p], or mapped: t + W_p p + b_p."""
     feed_forward_dropout: bool = True
     """Dropout in and after the feed-forward (published), not only before it."""
+    summary_width: int = 0
+    """Width of the features of the whole graph inside the head; 0: `width`."""
+    summary_layers: int = 1
+    """Layers those features go through before they join the representation; published latency model: 1."""
     head_width: int = 0
     """Width of the head's hidden layers; 0 (published): `width`."""
     head_dropout: float = 0.05
@@ -284,8 +288,8 @@ class Fusion(nn.Module):
 class Head(nn.Module):
     """Prediction head: y = -logsigmoid(FC(relu(FC(relu(FC(h))))))  (12).
 
-    Features of the whole graph, where there are any, join h through a linear map and ReLU, as the static features of
-    the published latency model do.
+    Features of the whole graph, where there are any, join h through linear maps and ReLU, as the static features of
+    the published latency model do through one.
     """
 
     def __init__(self, config: NetworkConfig, summary_features: int) -> None:
@@ -293,8 +297,11 @@ class Head(nn.Module):
         members, width = config.members, config.width
         inner = config.head_width or width
         self.positive = config.positive
-        self.summary = Linear(members, summary_features, width) if summary_features else None
-        self.first = Linear(members, width * (2 if summary_features else 1), inner)
+        wide = (config.summary_width or width) if summary_features else 0
+        self.summary = Linear(members, summary_features, wide) if summary_features else None
+        deeper = config.summary_layers - 1 if summary_features else 0
+        self.deeper = nn.ModuleList(Linear(members, wide, wide) for _ in range(deeper))
+        self.first = Linear(members, width + wide, inner)
         self.second = Linear(members, inner, inner)
         self.last = Linear(members, inner, 1, bias_bound=1.0)
         self.dropout = nn.Dropout(config.head_dropout)
@@ -304,7 +311,10 @@ class Head(nn.Module):
         """Maps representations `(E, B, d)` and summaries `(., B, F)` to scores `(E, B)`."""
         if self.summary is not None:
             assert summary is not None
-            h = torch.cat([h, F.relu(self.summary(summary.expand(len(h), -1, -1)))], dim=-1)
+            s = F.relu(self.summary(summary.expand(len(h), -1, -1)))
+            for layer in self.deeper:
+                s = F.relu(layer(self.dropout(s)))
+            h = torch.cat([h, s], dim=-1)
         if self.drops_input:
             h = self.dropout(h)
         h = self.dropout(F.relu(self.first(h)))
