@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +236,8 @@ def describe(
 
     bench = table_or_benchmark
     if isinstance(bench, Table):
-        bench = TabularBenchmark(bench)
+        # The target of a table of several data sets is that of each of them.
+        bench = TabularBenchmark(replace(bench, target=bench.target if bench.target in bench.metrics else None))
     groups = function_groups(bench)
     target = _target(bench)
     chosen = [find_metric(bench.metrics, name).name for name in metrics] if metrics else _telling(bench.metrics, target)

@@ -18,11 +18,11 @@ def pairs(n: int, rho: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("n", [60, 4 * MOST_ROWS])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(n: int) -> None:
-    truth, held, runs = 2 / math.pi * math.asin(0.8), 0, 40
+    truth, held, runs = 2 / math.pi * math.asin(0.8), 0, 25
     for seed in range(runs):
-        low, high = pair_intervals({"tau": kendall_tau}, *pairs(n, 0.8, seed), confidence=0.9, resamples=100)["tau"]
+        low, high = pair_intervals({"tau": kendall_tau}, *pairs(n, 0.8, seed), confidence=0.9, resamples=60)["tau"]
         held += low < truth < high
-    assert 0.75 <= held / runs <= 1
+    assert 0.7 <= held / runs <= 1
 
 
 def test_more_rows_give_narrower_intervals_as_the_square_root_says() -> None:

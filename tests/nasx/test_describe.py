@@ -100,6 +100,8 @@ def test_many_columns_are_all_counted_and_the_telling_ones_compared() -> None:
     assert found.correlated[0] == target
     assert all(name.endswith("mean") and "train" not in name for name in found.correlated[:8])
     assert "33 are not shown here" in str(found)
+    general = Table("many", SPACE, np.arange(60), columns, table.metrics, target="validation_accuracy_200_epochs_mean")
+    assert describe(general).target is None
 
 
 def test_everything_is_saved(tmp_path: Path) -> None:
