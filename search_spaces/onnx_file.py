@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
+from nasx.search_spaces.onnx_values import BIG, complete_shapes, is_static
 
 OLDEST_OPSET = 9
 MAX_NODES = 10_000
-BIG = 1024  # elements; larger constants are weights, whose values say nothing about shapes
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -26,6 +26,7 @@ def onnx_package() -> Any:
         import onnx.external_data_helper
         import onnx.inliner
         import onnx.parser
+        import onnx.reference
         import onnx.shape_inference
     except ImportError as error:
         raise NasxError("ONNX files need the package onnx; type: pip install 'nasx[onnx]'") from error
@@ -66,7 +67,11 @@ def open_onnx(source: Any, shapes: Shapes | None = None) -> tuple[Any, str]:
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # the checker has no error class of its own for every case
         raise UsageError(f"the shapes of '{name}' cannot be worked out: {_first_line(error)}") from error
-    if missing and (blind := _shapeless(model.graph)):
+    blind = _shapeless(model.graph)
+    if blind:
+        complete_shapes(onnx, model)
+        blind = _shapeless(model.graph)
+    if missing and blind:
         raise NasxError(
             f"the shape of '{blind}' in '{name}' depends on values kept in '{missing}', which is not there; "
             "put that file beside the model"
@@ -76,11 +81,7 @@ def open_onnx(source: Any, shapes: Shapes | None = None) -> tuple[Any, str]:
 
 def static_shape(value: Any) -> tuple[int, ...] | None:
     """Returns the shape of an ONNX value, or None where a size is not known."""
-    kind = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
-        return None
-    sizes = tuple(size.dim_value if size.HasField("dim_value") else -1 for size in kind.shape.dim)
-    return None if -1 in sizes else sizes
+    return tuple(size.dim_value for size in value.type.tensor_type.shape.dim) if is_static(value.type) else None
 
 
 def subgraphs(node: Any) -> Iterator[Any]:

@@ -6,8 +6,9 @@ from shapes alone. Control flow and operators that onnx does not know become ``o
 The numbers, for the whole network and for each operation:
 
 * multiply-adds (``macs``) of convolutions, matrix products and recurrent cells; ``flops`` are two a multiply-add;
-* ``parameters``: elements of the constants of floating-point (or quantised) type and at least one dimension that are
-  stored in the file, each counted once, without the running statistics of batch normalisations;
+* ``parameters``: elements of the stored tensors of floating-point (or quantised) type, each tensor counted once,
+  without the running statistics of batch normalisations and without single numbers (no dimension, or one element in a
+  ``Constant`` node);
 * ``memory_bytes``: what a run without fused operations reads and writes, each operation all of its inputs, weights
   included, and all of its outputs; operations that only change the shape move nothing.
 """
@@ -240,8 +241,9 @@ class _Reader:
             return False
         if not self._known(node) or node.op_type in _RANDOM:
             return False
-        made = frozenset().union(*(self.roots[name] for name in given)) if not of_shape else frozenset()
-        if node.op_type == "Constant" or node.op_type in _MAKES_WEIGHTS:
+        made: frozenset[str] = frozenset().union(*(self.roots[name] for name in given)) if not of_shape else frozenset()
+        shape = self.shapes.get(node.output[0])
+        if node.op_type in _MAKES_WEIGHTS or (node.op_type == "Constant" and shape and math.prod(shape) > 1):
             made = frozenset({node.output[0]})
         if node.op_type in _MAKES_WEIGHTS:
             self.generated.add(node.output[0])
