@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,8 +117,8 @@ class BANANAS(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, BANANASConfig] = {"default": DEFAULT, "features": FEATURES, "paper": PAPER}
-    reads = frozenset({"summary_features", "path_features"})
+    presets: ClassVar[Mapping[str, BANANASConfig]] = {"default": DEFAULT, "features": FEATURES, "paper": PAPER}
+    reads: ClassVar[frozenset[str]] = frozenset({"summary_features", "path_features"})
 
     def _build(self, config: BANANASConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         if inputs.summary is None:

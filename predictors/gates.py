@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -147,7 +147,7 @@ class GATES(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, GATESConfig] = {"default": DEFAULT, "paper": PAPER}
+    presets: ClassVar[Mapping[str, GATESConfig]] = {"default": DEFAULT, "paper": PAPER}
 
     def _build(self, config: GATESConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         return GATESNetwork(config, len(vocabulary))

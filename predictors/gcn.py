@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -181,7 +181,11 @@ class GCN(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, GCNConfig] = {"default": DEFAULT, "paper": BRP_NAS, "neural-predictor": NEURAL_PREDICTOR}
+    presets: ClassVar[Mapping[str, GCNConfig]] = {
+        "default": DEFAULT,
+        "paper": BRP_NAS,
+        "neural-predictor": NEURAL_PREDICTOR,
+    }
 
     def _build(self, config: GCNConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         return GCNNetwork(config, len(vocabulary))

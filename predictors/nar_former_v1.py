@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -206,7 +207,7 @@ class NARFormer(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, NARFormerConfig] = {"default": DEFAULT, "paper": PAPER}
+    presets: ClassVar[Mapping[str, NARFormerConfig]] = {"default": DEFAULT, "paper": PAPER}
 
     def _build(self, config: NARFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         return NARFormerNetwork(config, label_codes(vocabulary, config.frequencies))

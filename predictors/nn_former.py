@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -233,7 +233,7 @@ class NNFormer(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, NNFormerConfig] = {"default": DEFAULT, "paper": PAPER, "described": DESCRIBED}
+    presets: ClassVar[Mapping[str, NNFormerConfig]] = {"default": DEFAULT, "paper": PAPER, "described": DESCRIBED}
 
     def _build(self, config: NNFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         return NNFormerNetwork(config, len(vocabulary))

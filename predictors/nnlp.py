@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -145,8 +145,8 @@ class NNLP(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, NNLPConfig] = {"default": DEFAULT, "paper": PAPER}
-    reads = frozenset({"summary_features"})
+    presets: ClassVar[Mapping[str, NNLPConfig]] = {"default": DEFAULT, "paper": PAPER}
+    reads: ClassVar[frozenset[str]] = frozenset({"summary_features"})
 
     def _build(self, config: NNLPConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         summary = 0 if inputs.summary is None else inputs.summary.shape[-1]

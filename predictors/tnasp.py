@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -157,7 +158,7 @@ class TNASP(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: Mapping[str, TNASPConfig] = {"default": DEFAULT, "paper": PAPER}
+    presets: ClassVar[Mapping[str, TNASPConfig]] = {"default": DEFAULT, "paper": PAPER}
 
     def _build(self, config: TNASPConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         return TNASPNetwork(config, len(vocabulary))
