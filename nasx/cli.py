@@ -8,8 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from nasx import cli_evaluate, cli_networks
 from nasx.cli_data import data
-from nasx.cli_networks import register
+from nasx.cli_options import (
+    BenchmarkOption,
+    DatasetOption,
+    OutOption,
+    RankOption,
+    SeedOption,
+    SpaceOption,
+    TargetOption,
+)
 from nasx.search_spaces.errors import NasxError, UsageError
 
 app = typer.Typer(
@@ -105,7 +114,8 @@ def _was_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-register(app)
+cli_evaluate.register(app)
+cli_networks.register(app)
 
 
 @app.command()

@@ -100,21 +100,26 @@ _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
 def show_evaluation(report: EvaluationReport) -> None:
     """Prints every repeat of an evaluation, each metric as mean and deviation, the split and the noise ceiling."""
     shown = {
-        "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
+        "seed": "seed", "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
         "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
     }  # fmt: skip
-    overview = report.overview()
     tested_on = report.config.get("tested_on", "unseen architectures")
-    for (predictor, size), rows in report.table().groupby(["predictor", "train_size"], sort=False):
-        cells = rows[list(shown)].rename(columns=shown)
-        show_table(cells, f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {tested_on}")
-    for predictor in dict.fromkeys(report.table()["predictor"]):
-        label = f"{predictor}, "
-        columns = {name: name.removeprefix(label) for name in overview.columns if name.startswith(label)}
-        show_table(overview[["metric", *columns]].rename(columns=columns), f"{predictor}: mean ± standard deviation")
+    for benchmark in report.config["benchmarks"]:
+        one = report.only(benchmark)
+        if not len(one):
+            continue
+        if len(report.config["benchmarks"]) > 1:
+            screen.rule(benchmark, align="left")
+        for (predictor, size), rows in one.table().groupby(["predictor", "train_size"], sort=False):
+            cells = rows[list(shown)].rename(columns=shown)
+            if len(report.config["seeds"]) == 1:
+                cells = cells.drop(columns="seed")
+            show_table(cells, f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {tested_on}")
+        for predictor in dict.fromkeys(one.table()["predictor"]):
+            show_table(one.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
+        if one.ceiling is not None:
+            screen.print(str(one.ceiling), soft_wrap=True, markup=False)
     screen.print(f"split: {report.config.get('protocol', '')}", soft_wrap=True, markup=False)
-    if report.ceiling is not None:
-        screen.print(str(report.ceiling), soft_wrap=True, markup=False)
 
 
 def show_table(frame: pd.DataFrame, title: str) -> None:

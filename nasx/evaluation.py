@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasx.benchmark import Benchmark
-from nasx.evaluation_report import EvaluationReport
-from nasx.evaluation_task import Task
+from nasx.evaluation_report import EvaluationReport, Key
+from nasx.evaluation_task import Outcome, Task
 from nasx.metric import find_metric
 from nasx.noise import noise_ceiling
-from nasx.search_spaces.errors import UsageError
+from nasx.search_spaces.errors import UsageError, unknown
 from nasx.splits import Protocol, get_protocol
 from nasx.splits import train_sizes as counts_of
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
 
+#: Where repeats run: name -> the package that must be installed for it.
+BACKENDS = {"loky": "joblib", "threading": "joblib", "dask": "distributed", "ray": "ray"}
+_INSTALL = {"dask": '"dask[distributed]"', "ray": "ray"}
+
 
 def evaluate(
     predictor: str | Predictor | Sequence[str | Predictor] | Mapping[str, str | Predictor] | None,
-    benchmark: Benchmark,
+    benchmark: Benchmark | Sequence[Benchmark],
     *,
     train_sizes: Sequence[int | str] | int | str | None = None,
     repeats: int = 5,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
+    losses: Sequence[str] | None = None,
     target: str | None = None,
     rank_against: str | None = None,
     split: str | Protocol = "uniform",
     validation_size: int | None = None,
     n_jobs: int = 1,
+    backend: str = "loky",
     progress: Callable[[int, int], None] | None = None,
     out: str | Path | None = None,
 ) -> EvaluationReport:
-    """Measures how well predictors rank architectures.
+    """Measures how well predictors rank architectures: a grid of predictors, losses, training sizes, data sets, seeds.
 
     Each repeat draws a fresh split from (seed, repeat, training size), the same for every predictor, fits the
     predictor on the target metric of the training rows, and ranks the test rows that have the metric to rank against:
@@ -43,10 +50,11 @@ def evaluate(
 
     Args:
         predictor: A predictor, its name, several of them, or label -> predictor; ``"nar-former-v2"`` by default.
-        benchmark: The ground truth.
+        benchmark: The ground truth, or several: the same benchmark on several data sets, or different ones.
         train_sizes: Training sizes, as counts or percentages of the benchmark (``"5%"``); 781 by default.
-        repeats: Number of repeats of each setting.
-        seed: The source of all randomness.
+        repeats: Number of repeats of each setting, for each seed.
+        seed: The source of all randomness, or several.
+        losses: Losses that each predictor is trained with in turn (``nasx predictors`` lists them); its own by default.
         target: The metric to train on; the benchmark's own by default.
         rank_against: The metric to rank against; the benchmark's own by default (the target, if that was given).
         split: How rows are divided: a protocol or its name, ``uniform``, ``uniform-stratified``, ``by-function`` or the
@@ -54,9 +62,11 @@ def evaluate(
         validation_size: Rows that validate, for predictors that choose their best step by them; by default the
             protocol's own number.
         n_jobs: Repeats that run at once, each in a process of its own; -1 for one a core.
+        backend: Where they run, a backend of joblib: ``loky`` (processes here), ``threading``, ``dask`` or ``ray`` (the
+            cluster that this process is connected to).
         progress: Called as ``progress(done, total)`` after every repeat.
-        out: Folder for ``evaluation.csv``, ``summary.csv`` and ``config.json``, written after every repeat. What an
-            earlier call with the same settings finished there is not run again.
+        out: Folder for ``evaluation.csv``, ``summary.csv``, ``pairs.csv`` and ``config.json``, written after every
+            repeat. What an earlier call with the same settings finished there is not run again.
 
     Returns:
         The report: ``report.table()`` has one row a repeat, ``report.summary()`` one row a setting.
@@ -73,38 +83,64 @@ def evaluate(
     >>> report.table()["split"].nunique(), report.ceiling.known
     (2, False)
     """
-    sizes = counts_of(781 if train_sizes is None else train_sizes, len(benchmark))
-    if repeats < 1 or seed < 0 or n_jobs == 0:
-        raise UsageError(f"repeats ({repeats}) must be at least 1, seed ({seed}) at least 0, n_jobs ({n_jobs}) not 0")
+    benchmarks = [benchmark] if isinstance(benchmark, Benchmark) else list(benchmark)
+    seeds = [seed] if isinstance(seed, int) else list(dict.fromkeys(seed))
+    if not benchmarks or not seeds:
+        raise UsageError("give at least one benchmark and one seed")
+    if repeats < 1 or min(seeds) < 0 or n_jobs == 0:
+        raise UsageError(
+            f"repeats ({repeats}) must be at least 1, seed ({min(seeds)}) at least 0, n_jobs ({n_jobs}) not 0"
+        )
+    _check_backend(backend)
     protocol = get_protocol(split, validation_size=validation_size)
-    rank_against = find_metric(benchmark.metrics, rank_against or target or benchmark.rank_against).name
-    target = find_metric(benchmark.metrics, target or benchmark.target).name
-    prototypes = _prototypes(predictor)
-    task = Task.of(benchmark, target, rank_against, protocol, seed)
-    config = {
-        "benchmark": benchmark.name,
-        "dataset": benchmark.dataset,
-        "space": benchmark.space.name,
-        "architectures": len(benchmark),
-        "target": target,
-        "rank_against": rank_against,
-        "values": task.fingerprint(),
+    prototypes = _prototypes(predictor, losses)
+    tasks: dict[str, Task] = {}
+    config: dict[str, Any] = {
+        "benchmarks": {},
         "protocol": protocol.label,
         "tested_on": protocol.tests_on,
-        "seed": seed,
+        "seeds": seeds,
         "predictors": {label: _describe(prototype) for label, prototype in prototypes.items()},
-        "train_sizes": sizes,
         "repeats": repeats,
     }
+    for one in benchmarks:
+        ranked = find_metric(one.metrics, rank_against or target or one.rank_against).name
+        learnt = find_metric(one.metrics, target or one.target).name
+        label = one.name + (f" on {one.dataset}" if one.dataset else "")
+        if label in tasks:
+            raise UsageError(f"'{label}' is given twice; give every benchmark and data set once")
+        tasks[label] = task = Task.of(one, learnt, ranked, protocol)
+        config["benchmarks"][label] = {
+            "benchmark": one.name,
+            "dataset": one.dataset,
+            "space": one.space.name,
+            "architectures": len(one),
+            "target": learnt,
+            "rank_against": ranked,
+            "values": task.fingerprint(),
+            "train_sizes": counts_of(781 if train_sizes is None else train_sizes, len(one)),
+        }
     report = EvaluationReport(config) if out is None else EvaluationReport.resume(Path(out), config)
-    if report.ceiling is None:
-        report.ceiling = noise_ceiling(benchmark, target, rank_against, groups=task.groups)
-    wanted = [(label, size, repeat) for size in sizes for repeat in range(repeats) for label in prototypes]
+    for one, (label, task) in zip(benchmarks, tasks.items(), strict=True):
+        if label not in report.ceilings:
+            described = config["benchmarks"][label]
+            found = noise_ceiling(one, described["target"], described["rank_against"], groups=task.groups)
+            report.set_ceiling(label, found)
+    wanted = [
+        Key(name, label, size, number, repeat)
+        for name, described in config["benchmarks"].items()
+        for size in described["train_sizes"]
+        for number in seeds
+        for repeat in range(repeats)
+        for label in prototypes
+    ]
     missing = [key for key in wanted if key not in report]
     if out is not None:
         report.save(out)
-    for number, row in enumerate(_rows(task, prototypes, missing, n_jobs), start=1 + len(wanted) - len(missing)):
-        report.add(row)
+    jobs = (_Job(tasks[key.benchmark], key, prototypes[key.predictor]) for key in missing)
+    done = len(wanted) - len(missing)
+    for number, outcome in enumerate(_outcomes(jobs, len(missing), n_jobs, backend), start=1 + done):
+        report.add(outcome.row, outcome.pairs)
         if out is not None:
             report.save(out)
         if progress is not None:
@@ -112,24 +148,44 @@ def evaluate(
     return report
 
 
-def _rows(
-    task: Task, prototypes: Mapping[str, Predictor], keys: Sequence[tuple[str, int, int]], n_jobs: int
-) -> Iterator[dict[str, Any]]:
-    """The row of each repeat, as they finish."""
-    if n_jobs == 1 or len(keys) < 2:
-        for label, size, repeat in keys:
-            yield task.run(label, prototypes[label], size, repeat)
-        return
-    from joblib import Parallel, delayed
+class _Job(NamedTuple):
+    task: Task
+    key: Key
+    prototype: Predictor
 
-    calls = (delayed(task.run)(label, prototypes[label], size, repeat) for label, size, repeat in keys)
-    yield from Parallel(n_jobs=min(n_jobs, len(keys)), return_as="generator_unordered")(calls)
+    def run(self) -> Outcome:
+        return self.task.run(self.key, self.prototype)
+
+
+def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> Iterator[Outcome]:
+    """What each repeat found, as they finish."""
+    if n_jobs == 1 or count < 2:
+        yield from (job.run() for job in jobs)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    if backend == "ray":
+        from ray.util.joblib import register_ray
+
+        register_ray()
+    with parallel_config(backend=backend, n_jobs=min(n_jobs, count)):
+        yield from Parallel(return_as="generator_unordered")(delayed(_Job.run)(job) for job in jobs)
+
+
+def _check_backend(backend: str) -> None:
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if importlib.util.find_spec(BACKENDS[backend]) is None:
+        raise UsageError(
+            f"the backend '{backend}' needs a package that is not installed; type: pip install {_INSTALL[backend]}"
+        )
 
 
 def _prototypes(
     predictor: str | Predictor | Sequence[str | Predictor] | Mapping[str, str | Predictor] | None,
+    losses: Sequence[str] | None,
 ) -> dict[str, Predictor]:
-    """Label -> unfitted predictor; a label is the name it was given by, or its class."""
+    """Label -> unfitted predictor; a label is the name it was given by, or its class, and the loss."""
     from nasx.predictors import make_predictor
 
     if isinstance(predictor, Mapping):
@@ -144,7 +200,23 @@ def _prototypes(
         if label in prototypes:
             raise UsageError(f"two predictors are called '{label}'; give them labels: {{'first': ..., 'second': ...}}")
         prototypes[label] = make_predictor(one) if isinstance(one, str) else one
-    return prototypes
+    return prototypes if not losses else _with_losses(prototypes, losses)
+
+
+def _with_losses(prototypes: Mapping[str, Predictor], losses: Sequence[str]) -> dict[str, Predictor]:
+    """Each predictor with each loss; one that takes no loss stays as it is."""
+    from sklearn.base import clone
+
+    from nasx.predictors.loss_table import find_loss
+
+    crossed: dict[str, Predictor] = {}
+    for label, prototype in prototypes.items():
+        if "loss" not in prototype.get_params():
+            crossed[label] = prototype
+            continue
+        for loss in losses:
+            crossed[f"{label}, {find_loss(loss)}"] = clone(prototype).set_params(loss=loss)
+    return crossed
 
 
 def _describe(predictor: Predictor) -> dict[str, Any]:

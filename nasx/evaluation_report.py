@@ -7,12 +7,13 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasx.bootstrap import mean_interval
 from nasx.noise import NoiseCeiling
@@ -21,19 +22,27 @@ from nasx.search_spaces.errors import NasxError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE, SUMMARY, CONFIG = "evaluation.csv", "summary.csv", "config.json"
+TABLE, SUMMARY, CONFIG, PAIRS = "evaluation.csv", "summary.csv", "config.json", "pairs.csv"
 
-_KEY = ("predictor", "train_size", "repeat")
-_SETTING = ("predictor", "train_size")
-_TEXTS = {"predictor", "split"}
+_SETTING = ("benchmark", "predictor", "train_size")
+_TEXTS = {"benchmark", "predictor", "split"}
 _COUNTS = {
     *("train_size", "repeat", "seed", "predictor_seed", "test_rows"),
     *("pairs", "ties_predicted", "ties_true"),
 }
-_MAY_GROW = {"train_sizes", "repeats", "predictors", "versions"}
-_FOLLOWS = {"noise_ceiling", "tested_on"}  # from the other settings
+_MUST_AGREE = ("protocol", "tested_on")
 _ENDS = ("_low", "_high")
 _RANGES = {"precision": (0.0, 1.0), "regret": (0.0, np.inf), "best_in_top": (-np.inf, np.inf)}  # correlations: -1 to 1
+
+
+class Key(NamedTuple):
+    """One repeat of one setting."""
+
+    benchmark: str
+    predictor: str
+    train_size: int
+    seed: int
+    repeat: int
 
 
 class EvaluationReport:
@@ -42,9 +51,10 @@ class EvaluationReport:
     Args:
         config: The settings, JSON-able.
 
-    >>> report = EvaluationReport({"seed": 0})
+    >>> report = EvaluationReport({"benchmarks": {"toy": {}}})
     >>> for repeat, tau in enumerate([0.8, 0.9]):
-    ...     report.add({"predictor": "trees", "train_size": 78, "repeat": repeat, "test_rows": 100, "kendall_tau": tau})
+    ...     key = Key("toy", "trees", train_size=78, seed=0, repeat=repeat)
+    ...     report.add({**key._asdict(), "test_rows": 100, "kendall_tau": tau})
     >>> row = report.summary().iloc[0]
     >>> int(row.repeats), round(float(row.kendall_tau_mean), 2), round(float(row.kendall_tau_std), 3)
     (2, 0.85, 0.071)
@@ -53,23 +63,58 @@ class EvaluationReport:
     def __init__(self, config: Mapping[str, Any]) -> None:
         # Through JSON and back, so that settings compare equal to those read from a file.
         self.config: dict[str, Any] = json.loads(json.dumps(dict(config), default=repr))
-        self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._rows: dict[Key, dict[str, Any]] = {}
+        #: Benchmark, predictor and training size -> predicted and true values of some test rows of the first repeat.
+        self.pairs: dict[tuple[str, str, int], tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    @property
+    def ceilings(self) -> dict[str, NoiseCeiling]:
+        """Benchmark -> how well a perfect predictor could rank, where somebody has looked."""
+        described = self.config["benchmarks"].items()
+        return {name: NoiseCeiling.from_dict(one["noise_ceiling"]) for name, one in described if "noise_ceiling" in one}
 
     @property
     def ceiling(self) -> NoiseCeiling | None:
-        """How well a perfect predictor could rank; None where nobody has looked."""
-        stored = self.config.get("noise_ceiling")
-        return None if stored is None else NoiseCeiling.from_dict(stored)
+        """The noise ceiling of the first benchmark; None where nobody has looked."""
+        return next(iter(self.ceilings.values()), None)
 
-    @ceiling.setter
-    def ceiling(self, found: NoiseCeiling) -> None:
-        self.config["noise_ceiling"] = found.to_dict()
+    def set_ceiling(self, benchmark: str, found: NoiseCeiling) -> None:
+        """Writes down the noise ceiling of a benchmark."""
+        self.config["benchmarks"][benchmark]["noise_ceiling"] = found.to_dict()
+
+    @classmethod
+    def load(cls, folder: Path) -> EvaluationReport:
+        """The report that a folder holds.
+
+        Raises:
+            UsageError: It holds none.
+            NasxError: Its files are damaged.
+        """
+        if not (folder / CONFIG).exists():
+            raise UsageError(f"{folder} holds no evaluation; give a folder that nasx evaluate --out has written")
+        try:
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            if "benchmark" in config:
+                raise NasxError(f"{folder} holds an evaluation by an earlier version of nasx; choose another folder")
+            report = cls(config)
+            report.ceilings  # noqa: B018 - raises where the benchmarks are not described
+            for texts in _read_csv(folder / TABLE):
+                report.add({name: _typed(name, text) for name, text in texts.items()})
+            found: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+            for texts in _read_csv(folder / PAIRS):
+                key = texts["benchmark"], texts["predictor"], int(texts["train_size"])
+                found.setdefault(key, []).append((float(texts["predicted"]), float(texts["true"])))
+            report.pairs = {key: (np.array(rows)[:, 0], np.array(rows)[:, 1]) for key, rows in found.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+            raise NasxError(f"the evaluation in {folder} is damaged ({error}); choose another folder") from error
+        return report
 
     @classmethod
     def resume(cls, folder: Path, config: Mapping[str, Any]) -> EvaluationReport:
         """The report that a folder holds, or an empty one where it holds none.
 
-        More repeats, training sizes or predictors than before are welcome; everything else must be the same.
+        More repeats, seeds, training sizes, predictors or benchmarks than before are welcome; everything else must be
+        the same.
 
         Raises:
             UsageError: The folder holds an evaluation with other settings.
@@ -80,31 +125,40 @@ class EvaluationReport:
             if (folder / TABLE).exists():
                 raise UsageError(f"{folder} holds {TABLE} but no {CONFIG}; choose another folder")
             return report
+        before = cls.load(folder)
         try:
-            before = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            other = _difference(report.config, before)
-            if before.get("noise_ceiling") is not None:
-                report.ceiling = NoiseCeiling.from_dict(before["noise_ceiling"])
-            if (folder / TABLE).exists():
-                with open(folder / TABLE, encoding="utf-8", newline="") as file:
-                    for texts in csv.DictReader(file, strict=True):
-                        report.add({name: _typed(name, text) for name, text in texts.items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+            other = _difference(report.config, before.config)
+            now, earlier = report.config, before.config
+            for label, described in earlier["benchmarks"].items():
+                sizes = now["benchmarks"].get(label, {}).get("train_sizes", [])
+                merged = {**described, "train_sizes": list(dict.fromkeys([*described["train_sizes"], *sizes]))}
+                now["benchmarks"] = {**now["benchmarks"], label: merged}
+            now["predictors"] = {**earlier["predictors"], **now["predictors"]}
+            now["repeats"] = max(earlier["repeats"], now["repeats"])
+            now["seeds"] = list(dict.fromkeys([*earlier["seeds"], *now["seeds"]]))
+        except (KeyError, TypeError, AttributeError) as error:
             raise NasxError(f"the evaluation in {folder} is damaged ({error}); choose another folder") from error
         if other:
             raise UsageError(f"{folder} holds an evaluation with other settings ({other}); choose another folder")
-        # What was finished before stays on record.
-        report.config["train_sizes"] = list(dict.fromkeys([*before["train_sizes"], *report.config["train_sizes"]]))
-        report.config["predictors"] = {**before["predictors"], **report.config["predictors"]}
-        report.config["repeats"] = max(before["repeats"], report.config["repeats"])
-        return report
+        before.config = report.config
+        return before
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Adds the row of one repeat."""
-        self._rows[row["predictor"], int(row["train_size"]), int(row["repeat"])] = dict(row)
+    def only(self, benchmark: str) -> EvaluationReport:
+        """The part of the report that is about one benchmark."""
+        part = EvaluationReport({**self.config, "benchmarks": {benchmark: self.config["benchmarks"][benchmark]}})
+        part._rows = {key: row for key, row in self._rows.items() if key.benchmark == benchmark}
+        part.pairs = {key: pairs for key, pairs in self.pairs.items() if key[0] == benchmark}
+        return part
 
-    def __contains__(self, key: tuple[str, int, int]) -> bool:
-        """Whether (predictor, train_size, repeat) is finished."""
+    def add(self, row: Mapping[str, Any], pairs: tuple[NDArray[Any], NDArray[Any]] | None = None) -> None:
+        """Adds the row of one repeat, and some of its predicted and true values."""
+        key = Key(*(row[name] for name in Key._fields))
+        self._rows[key] = dict(row)
+        if pairs is not None and (key.seed, key.repeat) == (self.config["seeds"][0], 0):
+            self.pairs[key[:3]] = pairs
+
+    def __contains__(self, key: Key) -> bool:
+        """Whether a repeat is finished."""
         return key in self._rows
 
     def __len__(self) -> int:
@@ -112,15 +166,15 @@ class EvaluationReport:
         return len(self._rows)
 
     def table(self) -> pd.DataFrame:
-        """One row a repeat: predictor, train_size, repeat, seeds, split, test_rows, all ranking metrics, seconds.
+        """One row a repeat: benchmark, predictor, train_size, seed, repeat, split, test_rows, all metrics, seconds.
 
         ``split`` is the fingerprint of the split. ``kendall_tau_low`` and ``kendall_tau_high`` (and so on) are the ends
         of a 95 % bootstrap interval over the test rows.
         """
         import pandas as pd
 
-        order = list(dict.fromkeys(key[0] for key in self._rows))
-        keys = sorted(self._rows, key=lambda key: (order.index(key[0]), *key[1:]))
+        order = list(dict.fromkeys(key[:2] for key in self._rows))
+        keys = sorted(self._rows, key=lambda key: (order.index(key[:2]), *key[2:]))
         return pd.DataFrame([self._rows[key] for key in keys])
 
     def summary(self) -> pd.DataFrame:
@@ -147,17 +201,18 @@ class EvaluationReport:
                     least, most = _RANGES.get(re.sub(r"(_at)?_\d+$", "", name), (-1.0, 1.0))
                     ends = np.clip(mean_interval(group[name]), least, most).tolist()
                     row[f"{name}_mean_low"], row[f"{name}_mean_high"] = ends
-            if self.ceiling is not None and self.ceiling.known:
-                row |= {"tau_ceiling": self.ceiling.tau, "tau_knowing_targets": self.ceiling.through_target}
+            ceiling = self.ceilings.get(str(row["benchmark"]))
+            if ceiling is not None and ceiling.known:
+                row |= {"tau_ceiling": ceiling.tau, "tau_knowing_targets": ceiling.through_target}
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def overview(self) -> pd.DataFrame:
-        """The summary turned for reading: one row a metric, one column a setting, ``mean ± standard deviation``."""
+    def overview(self, benchmark: str, predictor: str) -> pd.DataFrame:
+        """The summary of a predictor, turned for reading: one row a metric, one column a training size, mean ± std."""
         import pandas as pd
 
-        columns = {}
-        for row in self.summary().to_dict("records"):
+        columns, summary = {}, self.summary()
+        for row in summary[(summary.benchmark == benchmark) & (summary.predictor == predictor)].to_dict("records"):
             means = {str(n).removesuffix("_mean"): value for n, value in row.items() if str(n).endswith("_mean")}
             cells = {"repeats": str(row["repeats"]), "tested on": f"{row['test_rows']:,}"}
             for name, mean in means.items():
@@ -167,11 +222,11 @@ class EvaluationReport:
                     low, high = row["kendall_tau_mean_low"], row["kendall_tau_mean_high"]
                     cells["  95 % interval"] = f"{low:.4g} to {high:.4g}" if low == low else ""
                     cells["  noise ceiling"] = f"{row['tau_ceiling']:.3f}" if "tau_ceiling" in row else "not known"
-            columns[f"{row['predictor']}, {row['train_size']:,} trained on"] = cells
+            columns[f"{row['train_size']:,} trained on"] = cells
         return pd.DataFrame(columns).rename_axis("metric").reset_index()
 
     def save(self, folder: str | Path) -> Path:
-        """Writes ``evaluation.csv``, ``summary.csv`` and ``config.json``, each as a whole or not at all.
+        """Writes ``evaluation.csv``, ``summary.csv``, ``pairs.csv`` and ``config.json``, each as a whole or not at all.
 
         Raises:
             NasxError: The folder cannot be written.
@@ -180,6 +235,7 @@ class EvaluationReport:
         texts = {CONFIG: json.dumps({**self.config, "versions": _versions()}, indent=2) + "\n"}
         if self._rows:
             texts |= {TABLE: self.table().to_csv(index=False), SUMMARY: self.summary().to_csv(index=False)}
+            texts[PAIRS] = self._pairs_table()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
@@ -190,8 +246,26 @@ class EvaluationReport:
             raise NasxError(f"the evaluation could not be written to {folder} ({error.strerror or error})") from error
         return folder
 
+    def _pairs_table(self) -> str:
+        lines = ["benchmark,predictor,train_size,predicted,true"]
+        for (benchmark, predictor, size), (predicted, true) in self.pairs.items():
+            start = ",".join([_quoted(benchmark), _quoted(predictor), str(size)])
+            lines += [f"{start},{p:.7g},{t:.7g}" for p, t in zip(predicted, true, strict=True)]
+        return "\n".join(lines) + "\n"
+
     def __repr__(self) -> str:
-        return f"<EvaluationReport of {len(self)} repeats: {self.config.get('benchmark', '')}>"
+        return f"<EvaluationReport of {len(self)} repeats: {', '.join(self.config['benchmarks'])}>"
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table; none where there is no file."""
+    if path.exists():
+        with open(path, encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file, strict=True)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _typed(name: str, text: str) -> str | int | float:
@@ -204,9 +278,14 @@ def _typed(name: str, text: str) -> str | int | float:
 
 
 def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """The settings in which two configurations disagree, as ``name before -> now``."""
-    changed = [name for name in now if name not in _MAY_GROW | _FOLLOWS and before.get(name) != now[name]]
-    texts = [f"{name} {before.get(name)} instead of {now[name]}" for name in changed]
+    """The settings in which two configurations disagree, as ``name before instead of now``."""
+    texts = [f"{n} {before.get(n)} instead of {now[n]}" for n in _MUST_AGREE if before.get(n) != now[n]]
+    for label, what in now["benchmarks"].items():
+        known = before["benchmarks"].get(label, what)
+        names = [name for name in what if name not in ("noise_ceiling", "train_sizes")]
+        texts += [
+            f"{name} {known.get(name)} instead of {what[name]}" for name in names if known.get(name) != what[name]
+        ]
     known = before["predictors"]
     texts += [f"predictor '{label}'" for label, what in now["predictors"].items() if known.get(label, what) != what]
     return ", ".join(texts)

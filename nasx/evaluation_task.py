@@ -1,4 +1,4 @@
-"""One benchmark, one split protocol, one seed: everything a repeat of an evaluation needs, in one picklable object."""
+"""One benchmark and one split protocol: everything a repeat of an evaluation needs, in one picklable object."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import inspect
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasx.benchmark import Benchmark, Floats, Rows
+from nasx.evaluation_report import Key
 from nasx.metrics import Direction, ranking_metrics
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError
@@ -21,6 +22,17 @@ from nasx.twins import function_groups
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
+
+
+#: Test rows of which the predicted and the true value are kept for a scatter plot.
+PAIRS = 1000
+
+
+class Outcome(NamedTuple):
+    """What a repeat found: its ``row`` of the report, and some ``pairs`` of predicted and true values."""
+
+    row: dict[str, Any]
+    pairs: tuple[Floats, Floats]
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,6 @@ class Task:
         protocol: How rows are divided.
         order: (N,) rows in the benchmark's official order.
         groups: (N,) functional class of each row; None where the protocol does not ask.
-        seed: The source of all randomness.
     """
 
     graphs: GraphBatch
@@ -47,10 +58,9 @@ class Task:
     protocol: Protocol
     order: Rows
     groups: NDArray[np.int64] | None
-    seed: int
 
     @classmethod
-    def of(cls, benchmark: Benchmark, target: str, rank_against: str, protocol: Protocol, seed: int) -> Task:
+    def of(cls, benchmark: Benchmark, target: str, rank_against: str, protocol: Protocol) -> Task:
         """Reads all of it off a benchmark."""
         return cls(
             graphs=benchmark.graphs(),
@@ -61,28 +71,28 @@ class Task:
             protocol=protocol,
             order=official_order(benchmark) if protocol.needs_order else np.arange(len(benchmark)),
             groups=function_groups(benchmark) if protocol.needs_groups else None,
-            seed=seed,
         )
 
     def fingerprint(self) -> str:
         """Changes when a value of the table does."""
         return hashlib.sha256(self.targets.tobytes() + self.truth.tobytes()).hexdigest()[:16]
 
-    def split(self, train_size: int, repeat: int) -> Split:
+    def split(self, train_size: int, seed: int, repeat: int) -> Split:
         """The split of a repeat, the same for every predictor."""
         return self.protocol.split(
             self.order[~np.isnan(self.targets[self.order])],
             train_size,
-            np.random.default_rng([self.seed, repeat, train_size]),
+            np.random.default_rng([seed, repeat, train_size]),
             test_rows=np.flatnonzero(~np.isnan(self.truth)),
             values=self.targets,
             groups=self.groups,
         )
 
-    def run(self, label: str, prototype: Predictor, size: int, repeat: int) -> dict[str, Any]:
-        """One repeat: split, fit, score, compare. Returns one row of the report."""
-        split = self.split(size, repeat)
-        predictor_seed = int(np.random.SeedSequence([self.seed, repeat, size, 1]).generate_state(1)[0] >> 1)
+    def run(self, key: Key, prototype: Predictor) -> Outcome:
+        """One repeat: split, fit, score, compare."""
+        split = self.split(key.train_size, key.seed, key.repeat)
+        stream = [key.seed, key.repeat, key.train_size, 1]
+        predictor_seed = int(np.random.SeedSequence(stream).generate_state(1)[0] >> 1)
         model = _fresh(prototype, predictor_seed, self.direction)
         start = time.perf_counter()
         model.fit(self.graphs[split.train], self.targets[split.train], **self._held_out(model, split))
@@ -91,15 +101,15 @@ class Task:
         scored = time.perf_counter()
         wrong = int((~np.isfinite(predicted)).sum())
         if wrong:
-            raise NasxError(f"predictor '{label}' gave {wrong} of {len(predicted)} architectures no finite value")
+            raise NasxError(
+                f"predictor '{key.predictor}' gave {wrong} of {len(predicted)} architectures no finite value"
+            )
+        truth = self.truth[split.test]
         oriented = predicted if self.direction == self.truth_direction else -predicted
-        scores = ranking_metrics(oriented, self.truth[split.test], self.truth_direction, intervals=True)
+        scores = ranking_metrics(oriented, truth, self.truth_direction, intervals=True)
         del scores["dropped"]
-        return {
-            "predictor": label,
-            "train_size": size,
-            "repeat": repeat,
-            "seed": self.seed,
+        row = {
+            **key._asdict(),
             "predictor_seed": predictor_seed,
             "split": split.fingerprint,
             "test_rows": scores.pop("rows"),
@@ -107,6 +117,8 @@ class Task:
             "fit_seconds": round(fitted - start, 4),
             "score_seconds": round(scored - fitted, 4),
         }
+        some = np.random.default_rng(0).permutation(len(truth))[:PAIRS]
+        return Outcome(row, (predicted[some], truth[some]))
 
     def _held_out(self, model: Predictor, split: Split) -> dict[str, Any]:
         """The validation rows, for predictors that take any."""

@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nasx.published import Published
+
 _BLUE, _GREY, _GREEN = "#2b6cb0", "#a0aec0", "#2f855a"
 
 
@@ -145,4 +147,87 @@ def draw_description(
     axes.set_title("Kendall's tau between metrics", fontsize=8)
     right.colorbar(image, ax=axes, shrink=0.6).ax.tick_params(labelsize=6)
     figure.suptitle(title, fontsize=9)
+    figure.savefig(path)
+
+
+_PALETTE = (
+    "#2b6cb0",
+    "#c05621",
+    "#2f855a",
+    "#805ad5",
+    "#b83280",
+    "#4a5568",
+    "#d69e2e",
+    "#319795",
+    "#9b2c2c",
+    "#718096",
+)
+
+
+def draw_learning_curves(
+    path: Path,
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    published: Sequence[Published],
+    ceiling: float | None,
+    title: str,
+) -> None:
+    """Draws Kendall's tau against the number of training architectures.
+
+    Args:
+        path: Where the picture goes.
+        curves: Predictor -> ``size``, ``tau`` and the ends of its interval ``low`` and ``high``, each (n,).
+        published: Figures from the literature, drawn as crosses.
+        ceiling: The noise ceiling, drawn as a dotted line, or None.
+        title: The title.
+    """
+    figure, axes = _figure(7.2, 4.6)
+    for place, (label, curve) in enumerate(curves.items()):
+        colour = _PALETTE[place % len(_PALETTE)]
+        axes.plot(curve["size"], curve["tau"], "o-", color=colour, markersize=4, linewidth=1.6, label=label)
+        axes.fill_between(curve["size"], curve["low"], curve["high"], color=colour, alpha=0.18, linewidth=0)
+    for name, marker in zip(dict.fromkeys(row.predictor for row in published), "x+*1234|_", strict=False):
+        points = [(row.train_size, row.kendall_tau) for row in published if row.predictor == name]
+        axes.plot(*zip(*points, strict=True), marker, color="#4a5568", markersize=7, label=f"{name}, published")
+    if ceiling is not None:
+        axes.axhline(ceiling, color=_GREEN, linestyle=":", linewidth=1.5, label="noise ceiling")
+    sizes = sorted({int(size) for curve in curves.values() for size in curve["size"]})
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.set(xlabel="training architectures", ylabel="Kendall's tau")
+    axes.set_title(title, fontsize=8)
+    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.savefig(path)
+
+
+def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, np.ndarray]], title: str) -> None:
+    """Draws the predicted rank against the true one of some test rows, one panel a predictor.
+
+    Args:
+        path: Where the picture goes.
+        pairs: Predictor and training size -> predicted and true values, (n,) each; the largest size is drawn.
+        title: The title.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from scipy.stats import rankdata
+
+    largest = dict(sorted(pairs, key=lambda key: key[1]))
+    shown = [(predictor, largest[predictor]) for predictor in dict.fromkeys(predictor for predictor, _ in pairs)]
+    columns = min(4, len(shown))
+    lines = -(-len(shown) // columns)
+    figure = Figure(figsize=(2.5 * columns, 2.6 * lines + 0.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, (predictor, size) in enumerate(shown):
+        predicted, true = (values[np.isfinite(pairs[predictor, size][1])] for values in pairs[predictor, size])
+        axes = figure.add_subplot(lines, columns, place + 1, aspect="equal")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.plot([0, 100], [0, 100], color=_GREY, linewidth=0.8)
+        ranks = [100 * rankdata(values) / len(values) for values in (true, predicted)]
+        axes.scatter(*ranks, s=4, alpha=0.4, color=_BLUE, linewidths=0)
+        axes.set_title(f"{predictor}, {size:,}", fontsize=8)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel("true rank, percentile", fontsize=8)
+    figure.supylabel("predicted rank, percentile", fontsize=8)
+    figure.suptitle(title, fontsize=8)
     figure.savefig(path)

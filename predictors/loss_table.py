@@ -62,6 +62,22 @@ LOSS_TABLE: dict[str, Recipe] = {
 ALIASES = {"ranknet": "pairwise_logistic", "hinge": "pairwise_hinge", "listmle": "list_mle"}
 
 
+def find_loss(loss: str) -> str:
+    """The name of a loss in the table, from any of its spellings.
+
+    Raises:
+        UsageError: If there is no such loss.
+
+    >>> find_loss("RankNet"), find_loss("list-mle")
+    ('pairwise_logistic', 'list_mle')
+    """
+    name = str(loss).lower().replace("-", "_")
+    name = ALIASES.get(name, name)
+    if name not in LOSS_TABLE:
+        raise unknown("loss", loss, [*LOSS_TABLE, *ALIASES])
+    return name
+
+
 def with_loss(config: Any, loss: str | None) -> Any:
     """A training configuration with another loss; None leaves it as it is.
 
@@ -74,11 +90,7 @@ def with_loss(config: Any, loss: str | None) -> Any:
     """
     if loss is None:
         return config
-    name = str(loss).replace("-", "_")
-    name = ALIASES.get(name, name)
-    if name not in LOSS_TABLE:
-        raise unknown("loss", loss, LOSS_TABLE)
-    recipe = LOSS_TABLE[name]
+    recipe = LOSS_TABLE[find_loss(loss)]
     changes: dict[str, Any] = {"losses": dict(recipe.terms), "consistency": recipe.consistency}
     if recipe.copies is not None:
         changes["copies"] = recipe.copies

@@ -217,3 +217,18 @@ def test_help_needs_no_heavy_import() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_a_grid_becomes_a_report(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "grid"
+    fixed = ["--benchmark", table, "--space", "nasbench201", "--target", "accuracy", "--predictor", "trees"]
+    assert (
+        nasx("evaluate", *fixed, "--seed", "1", "--seed", "2", "--repeats", "1", "--train-size", "20", "--out", out)
+        == 0
+    )
+    assert f"nasx report {out} makes tables" in " ".join(capsys.readouterr().out.split())
+    assert nasx("report", out, "--out", tmp_path / "report") == 0
+    assert "trees" in capsys.readouterr().out
+    assert "| predictor | 20 | fit at the largest, s |" in (tmp_path / "report" / "report.md").read_text()
+    assert nasx("report", tmp_path, "--out", tmp_path / "report") == 2
+    assert "holds no evaluation" in capsys.readouterr().err

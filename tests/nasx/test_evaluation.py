@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 
 from nasx.evaluation import evaluate
+from nasx.evaluation_report import EvaluationReport
 from nasx.metric import Metric
 from nasx.predictors import make_predictor
 from nasx.search_spaces import get_search_space
@@ -143,7 +143,12 @@ def test_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
     assert seen == [(3, 4), (4, 4)]
     timeless = [name for name in resumed.table().columns if "seconds" not in name]
     assert resumed.table()[timeless].equals(evaluate(Counting(), make(), **settings).table()[timeless])
-    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.csv", "summary.csv", "config.json"}
+    files = {"evaluation.csv", "summary.csv", "config.json", "pairs.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == files
+    assert all(len(true) == 180 - 10 * (key[2] == 30) for key, (_, true) in resumed.pairs.items())
+    again = EvaluationReport.load(tmp_path)
+    assert again.table().equals(resumed.table())
+    assert list(again.pairs) == list(resumed.pairs)
 
 
 def test_a_folder_grows_but_never_mixes_settings(tmp_path: Path) -> None:
@@ -151,9 +156,12 @@ def test_a_folder_grows_but_never_mixes_settings(tmp_path: Path) -> None:
     grown = evaluate(Counting(), make(), train_sizes=30, repeats=3, out=tmp_path)
     assert FITS == [20, 20, 30, 30, 30]
     assert len(grown) == 5
-    assert json.loads((tmp_path / "config.json").read_text())["train_sizes"] == [20, 30]
+    (described,) = json.loads((tmp_path / "config.json").read_text())["benchmarks"].values()
+    assert described["train_sizes"] == [20, 30]
+    more = evaluate(Counting(), make(), train_sizes=20, repeats=1, seed=5, out=tmp_path)
+    assert more.config["seeds"] == [0, 5]
+    assert len(more) == 6
     for bench, predictor, options in [
-        (make(), Counting(), {"seed": 5}),
         (make(), Counting(), {"target": "test_accuracy"}),
         (make(190), Counting(), {}),
         (make(), Counting(scale=3.0), {}),
@@ -253,23 +261,50 @@ def test_tau_stands_between_its_intervals_and_beside_the_ceiling(tmp_path: Path)
     assert report.ceiling.known
     assert summary["tau_ceiling"] == report.ceiling.tau
     assert 0 < summary["tau_ceiling"] < 1
-    assert json.loads((tmp_path / "config.json").read_text())["noise_ceiling"]["tau"] == report.ceiling.tau
-    assert "noise ceiling" in report.overview()["metric"].str.strip().tolist()
+    (described,) = json.loads((tmp_path / "config.json").read_text())["benchmarks"].values()
+    assert described["noise_ceiling"]["tau"] == report.ceiling.tau
+    assert "noise ceiling" in report.overview("toy", "Counting")["metric"].str.strip().tolist()
 
 
-def test_a_folder_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
-    evaluate(Counting(), make(), train_sizes=20, repeats=2, out=tmp_path)
-    table = pd.read_csv(tmp_path / "evaluation.csv")
-    newer = [name for name in table if name.endswith(("_low", "_high")) or "ties" in name or name in ("split", "pairs")]
-    table.drop(columns=newer).to_csv(tmp_path / "evaluation.csv", index=False)
-    config = json.loads((tmp_path / "config.json").read_text())
-    del config["noise_ceiling"], config["tested_on"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    for repeats in (3, 4):
-        report = evaluate(Counting(), make(), train_sizes=20, repeats=repeats, out=tmp_path)
-    assert FITS == [20, 20, 20, 20]
-    assert report.table()["kendall_tau"].notna().all()
-    assert report.table()["pairs"].tolist()[2:] == [180 * 179 / 2] * 2
+def test_a_folder_of_an_earlier_version_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"benchmark": "toy", "seed": 0}))
+    with pytest.raises(NasxError, match="an earlier version of nasx; choose another folder"):
+        evaluate(Counting(), make(), train_sizes=20, repeats=1, out=tmp_path)
+
+
+def test_a_grid_of_benchmarks_seeds_and_losses(tmp_path: Path) -> None:
+    other = make(100)
+    other.name = "other"
+    predictors = {"count": Counting(), "net": make_predictor("gcn", options={"epochs": 1, "min_steps": 1})}
+    settings: dict[str, Any] = {"train_sizes": "10%", "repeats": 2, "seed": [3, 4], "losses": ["mse", "RankNet"]}
+    report = evaluate(predictors, [make(), other], out=tmp_path, **settings)
+    table = report.table()
+    assert len(table) == 2 * 2 * 2 * 3
+    assert table.groupby("benchmark")["train_size"].unique().map(list).to_dict() == {"toy": [20], "other": [10]}
+    assert list(dict.fromkeys(table["predictor"])) == ["count", "net, mse", "net, pairwise_logistic"]
+    assert table["split"].nunique() == 8
+    assert report.summary()["repeats"].tolist() == [4] * 6
+    alone = evaluate(Counting(), other, train_sizes=10, repeats=2, seed=4).table()
+    part = table[(table.benchmark == "other") & (table.seed == 4) & (table.predictor == "count")]
+    assert part["kendall_tau"].tolist() == alone["kendall_tau"].tolist()
+    assert list(report.ceilings) == ["toy", "other"]
+    with pytest.raises(UsageError, match="'toy' is given twice"):
+        evaluate(Counting(), [make(), make()], train_sizes=20)
+    with pytest.raises(UsageError, match="unknown loss 'mes'"):
+        evaluate("gcn", make(), train_sizes=20, losses=["mes"])
+
+
+def test_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"train_sizes": [20, 30], "repeats": 2}
+    alone = evaluate(Counting(), make(), **settings).table()
+    threads = evaluate(Counting(), make(), n_jobs=2, backend="threading", **settings).table()
+    timeless = [name for name in alone.columns if "seconds" not in name]
+    assert alone[timeless].equals(threads[timeless])
+    with pytest.raises(UsageError, match="unknown backend 'slurm'; known: dask, loky, ray, threading"):
+        evaluate(Counting(), make(), backend="slurm", **settings)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="the backend 'ray' needs a package that is not installed; type: pip install"):
+        evaluate(Counting(), make(), backend="ray", **settings)
 
 
 def test_misuse_is_explained() -> None:

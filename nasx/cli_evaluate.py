@@ -1,0 +1,98 @@
+"""The commands that measure predictors, and turn what was measured into tables and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasx.cli_options import BenchmarkOption, OutOption, RankOption, SpaceOption, TargetOption
+from nasx.search_spaces.errors import NasxError
+
+
+def evaluate(
+    benchmark: BenchmarkOption = "nasbench201",
+    dataset: Annotated[list[str] | None, typer.Option(help="Data set, where there are several; repeatable.")] = None,
+    target: TargetOption = None,
+    rank_against: RankOption = None,
+    space: SpaceOption = None,
+    predictor: Annotated[
+        list[str] | None, typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option(help="Loss to train with (nasx predictors); repeatable.", show_default="its own")
+    ] = None,
+    train_size: Annotated[
+        list[str] | None,
+        typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
+    split: Annotated[
+        str,
+        typer.Option(help="uniform, uniform-stratified, by-function (no twins tested), or prefix (as in the papers)."),
+    ] = "uniform",
+    validation_size: Annotated[
+        int | None, typer.Option(help="Cells that validate.", show_default="200 with prefix, else none")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed of all randomness; repeatable.", min=0, show_default="0")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Repeats that run at once.")] = 1,
+    backend: Annotated[str, typer.Option(help="Where they run: loky (here), threading, dask or ray.")] = "loky",
+    out: OutOption = None,
+) -> None:
+    """Measure how well predictors rank architectures, beside how well a perfect one could."""
+    from nasx.benchmark import load_benchmark
+    from nasx.console import count_progress, screen, show_evaluation
+    from nasx.evaluation import evaluate as run_evaluation
+
+    metrics = {"target": target, "rank_against": rank_against}
+    truths = [load_benchmark(benchmark, dataset=one, space=space, **metrics) for one in dataset or [None]]
+    try:
+        with count_progress("repeats") as progress:
+            report = run_evaluation(
+                predictor,
+                truths,
+                train_sizes=train_size,
+                repeats=repeats,
+                seed=seed or 0,
+                losses=loss,
+                split=split,
+                validation_size=validation_size,
+                n_jobs=jobs,
+                backend=backend,
+                out=out,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        kept = (
+            f"what was finished is in {out}, type the same command to continue" if out else "give --out to keep repeats"
+        )
+        raise NasxError(f"interrupted; {kept}") from None
+    show_evaluation(report)
+    if out is not None:
+        screen.print(f"everything is in {out}; nasx report {out} makes tables and pictures of it", soft_wrap=True)
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that nasx evaluate --out has written.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("report"),
+) -> None:
+    """Compare evaluations: tables (Markdown, LaTeX, CSV), learning curves, published figures, scatter plots."""
+    import pandas as pd
+
+    from nasx.console import screen, show_table
+    from nasx.report import compare, write_report
+
+    for comparison in compare(folders):
+        heading, *rows = comparison.table()
+        show_table(pd.DataFrame(rows, columns=heading), comparison.title)
+    for path in write_report(folders, out):
+        screen.print(str(path), soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the command line."""
+    app.command()(evaluate)
+    app.command()(report)
