@@ -87,7 +87,7 @@ class _Writer:
                 result = self.values[step.args[0]]
             elif step.op == "call_module":
                 module = self.network.get_submodule(step.target)
-                self.values[step] = _MODULES[type(module)](self, module, step) if type(module) in _MODULES else ""
+                self.values[step] = _MODULES[type(module)](self, module, step)
             else:
                 self.values[step] = self.function(step)
         self.nodes.append(self.onnx.helper.make_node("Identity", [result], [OUTPUT]))
@@ -172,6 +172,8 @@ def _convolution(writer: _Writer, module: Any, step: fx.Node) -> str:
 
 
 def _normalisation(writer: _Writer, module: Any, step: fx.Node) -> str:
+    if module.weight is None or module.running_mean is None:
+        raise UsageError(f"the normalisation '{step.target}' without weights or statistics cannot be written as ONNX")
     parts = ("weight", "bias", "running_mean", "running_var")
     stored = [writer.constant(f"{step.target}.{part}", getattr(module, part)) for part in parts]
     return writer.add("BatchNormalization", step, [writer.source(step), *stored], epsilon=module.eps)
@@ -185,6 +187,9 @@ def _linear(writer: _Writer, module: Any, step: fx.Node) -> str:
 
 
 def _pooling(writer: _Writer, module: Any, step: fx.Node) -> str:
+    dilated = isinstance(module, nn.MaxPool2d) and module.dilation not in (1, (1, 1))
+    if module.ceil_mode or dilated or getattr(module, "divisor_override", None):
+        raise UsageError(f"the pooling '{step.target}' cannot be written as ONNX here; use torch.onnx.export")
     kernel, stride, padding = (
         value if isinstance(value, tuple) else (value, value)
         for value in (module.kernel_size, module.stride, module.padding)
