@@ -102,7 +102,7 @@ class StreamUnpickler(RestrictedUnpickler):
     def load(self) -> Any:
         """The object; see the class."""
         self.metastack: list[list[Any]] = []
-        self.stack: list[Any] = []
+        self.stack = []
         self.append = self.stack.append
         self.proto = 0
         window, dispatch = self._window, self.dispatch
@@ -141,7 +141,7 @@ class StreamUnpickler(RestrictedUnpickler):
 
     def load_setitems(self) -> None:
         """Adds the items of a group to a dictionary."""
-        items = self.pop_mark()
+        items = self.pop_mark()  # type: ignore[attr-defined]
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
             raise pickle.UnpicklingError("items are added to what is no dictionary")

@@ -127,6 +127,7 @@ class RestrictedUnpickler(pickle._Unpickler):
     """Python's unpickler, with every name looked up in a list of stand-ins; see :func:`load_pickle`."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
 
     def __init__(self, file: Any, allowed: Mapping[str, object], refusal: str) -> None:
         super().__init__(file)
