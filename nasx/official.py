@@ -22,6 +22,8 @@ from nasx.embedded import NAMES as EMBEDDED
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.table_file import SUFFIX, Table
 
+_LARGE = 100_000_000  # bytes; of a smaller file only the cells in it are hashed
+
 #: Called with what is being done, how much of it is done, and how much it is (bytes or files; 0 where unknown).
 Progress = Callable[[str, int, int], None]
 
@@ -194,6 +196,8 @@ def import_file(
     _check_path(entry, path)
     if entry.sha256 and not unverified:
         _check_sha256(entry, path, progress)
+    if entry.space == "nasbench101" and path.stat().st_size > _LARGE:
+        _hash_all_cells(progress)
     table = _reader(entry)(path, progress=_stage(progress, "reading"))
     if table.space.name != entry.space:
         raise NasxError(f"{path} belongs to the space '{table.space.name}', not to '{entry.space}' as '{name}' does")
@@ -302,6 +306,15 @@ def _check_sha256(entry: Official, path: Path, progress: Progress | None) -> Non
 
 def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
     return None if progress is None else lambda done, total: progress(stage, done, total)
+
+
+def _hash_all_cells(progress: Progress | None) -> None:
+    """The hashes that the file's are compared with: made once, and kept in the cache folder."""
+    from nasx.search_spaces.nasbench101_hash import all_module_hashes
+
+    if progress is not None:
+        progress("hashing every cell, once", 0, 0)
+    all_module_hashes()
 
 
 def _sweep(folder: Path) -> None:

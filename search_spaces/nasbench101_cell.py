@@ -264,7 +264,10 @@ def normal_cell(adjacency: str | Iterable[Sequence[int]] | np.ndarray, operation
     names = tuple(operations)
     if len(names) != nodes:
         raise UsageError(f"an adjacency of {nodes} nodes needs {nodes} operations; got {len(names)}")
-    code = code_of(parts_of(nodes << 29 | bits << 8 | read_operations(names)))
+    labels = read_operations(names)
+    code = cell_tables().encode_one(nodes, bits, labels)  # knows every cell without dead nodes
+    if code < 0:
+        code = code_of(parts_of(nodes << 29 | bits << 8 | labels))
     if code < 0:
         raise UsageError(
             f"'{text}' is no NAS-Bench-101 cell; after pruning, a path must lead from input to output and at most "
