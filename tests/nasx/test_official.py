@@ -18,6 +18,7 @@ import pytest
 from nasx import official, tables
 from nasx.search_spaces import SPACES
 from nasx.search_spaces.errors import NasxError, UsageError
+from tests.nasx.miniature_nasbench201 import contents, write_pth
 
 ENTRIES = list(official.OFFICIAL.values())
 
@@ -269,3 +270,15 @@ def test_what_killed_imports_left_is_swept_up(toy: Any, tmp_path: Path) -> None:
     assert not old.exists()
     assert young.exists()  # perhaps of an import that is running
     assert list(tables.imported()) == ["toy"]
+
+
+def test_unverified_takes_a_file_whose_name_says_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("NASX_DATA", str(tmp_path / "cache"))
+    written = write_pth(tmp_path, contents(2))
+    renamed = written.rename(tmp_path / "NAS-Bench-201-v1_1-096897.pth")
+    with pytest.raises(NasxError, match="MD5 ends in"):
+        official.import_file("nasbench201-official", renamed)
+    table = official.import_file("nasbench201-official", renamed, unverified=True)
+    assert len(table) == 2
+    assert table.extra["verified"] is False
