@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nasx.predictors.feature_process import FeatureProcess
 from nasx.predictors.features import Array, known_paths, node_features, path_encoding, summary_features
 from nasx.predictors.inputs import Inputs, encode
 from nasx.predictors.random_walks import visits, walk_features
@@ -38,6 +40,8 @@ class TorchConfig(TrainingConfig):
     representation the graph's `random_walks.walk_features`."""
     path_features: bool = False
     """Join the graph's representation with a number for every path of the training graphs: 1 where it has that path."""
+    process_vote: bool = False
+    """Let a Gaussian process on the features of whole graphs vote as one more member (`feature_process`)."""
     copies: Literal["reordered", "same"] = "reordered"
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""
@@ -60,6 +64,7 @@ class FittedNetwork:
     device: torch.device
     network: nn.Module = dataclasses.field(default_factory=nn.Identity)
     paths: NDArray[np.uint64] | None = None
+    process: FeatureProcess | None = None
 
     @classmethod
     def prepared(
@@ -110,13 +115,20 @@ class FittedNetwork:
         )
 
     def scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
-        """The members' scores `(E, B)` of readable graphs; graphs that read the same are computed once."""
+        """The members' scores `(E, B)` of readable graphs, the process's last; equal graphs are computed once."""
         distinct, place = graphs.distinct()
-        scores = np.empty((self.config.members, len(distinct)), dtype=np.float32)
+        members = self.config.members
+        scores = np.empty((members + (self.process is not None), len(distinct)), dtype=np.float32)
         self.network.eval()
-        with torch.inference_mode():
-            for rows in _chunks(distinct.num_nodes):
-                scores[:, rows] = self.network(self.inputs(distinct[rows]).unsqueezed()).cpu().numpy()
+
+        @torch.inference_mode()
+        def score(rows: NDArray[np.intp]) -> None:
+            inputs = self.inputs(distinct[rows])
+            scores[:members, rows] = self.network(inputs.unsqueezed()).cpu().numpy()
+            if self.process is not None and inputs.summary is not None:
+                scores[members, rows] = self.process(inputs.summary).cpu().numpy()
+
+        _for_each(score, list(_chunks(distinct.num_nodes)), self.device)
         return scores[:, place]
 
     def predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
@@ -130,12 +142,15 @@ class FittedNetwork:
             tensors |= dict(zip(("summary.mean", "summary.deviation"), self.summary_scaler, strict=True))
         if self.paths is not None:
             tensors["paths"] = self.paths
-        state = {
+        state: dict[str, Any] = {
             "config": dataclasses.asdict(self.config),
             "vocabulary": list(self.vocabulary),
             "scaler": dataclasses.asdict(self.scaler),
             "score_map": dataclasses.asdict(self.score_map),
         }
+        if self.process is not None:
+            state["process"], arrays = self.process.state()
+            tensors |= {f"process.{key}": value for key, value in arrays.items()}
         return state, tensors
 
     @classmethod
@@ -156,11 +171,29 @@ class FittedNetwork:
             fitted.summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
         if config.path_features:
             fitted.paths = tensors["paths"]
+        if "process" in state:
+            arrays = {key: tensors[f"process.{key}"] for key in ("features", "weights")}
+            fitted.process = FeatureProcess(**arrays, **state["process"])
         blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
         network = build(config, vocabulary, fitted.inputs(blank))
         network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})
         fitted.network = network.to(device).eval()
         return fitted
+
+
+def _for_each(do: Callable[[NDArray[np.intp]], None], chunks: list[NDArray[np.intp]], device: torch.device) -> None:
+    """Handles chunks, on a CPU each thread its own: a chunk is too small to be shared between threads."""
+    threads = min(torch.get_num_threads(), len(chunks)) if device.type == "cpu" else 1
+    if threads < 2:
+        for rows in chunks:
+            do(rows)
+        return
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(do, chunks))
+    finally:
+        torch.set_num_threads(before)
 
 
 def _joined(first: Array | None, second: Array | None) -> Array | None:

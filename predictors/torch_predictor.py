@@ -15,6 +15,7 @@ from torch import nn
 
 from nasx.predictors.augmentation import first_reorderings
 from nasx.predictors.base import Direction, Predictor, Progress
+from nasx.predictors.feature_process import MOST_ROWS, FeatureProcess
 from nasx.predictors.fitted_network import FittedNetwork, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
@@ -87,8 +88,11 @@ class TorchPredictor(Predictor):
                 validate=None if validation is None else lambda: _tau(fitted, *validation),
                 progress=progress,
             )
+            if config.process_vote and inputs.summary is not None:
+                some = torch.randperm(len(targets))[:MOST_ROWS].numpy()
+                fitted.process = FeatureProcess.fitted(inputs.summary.cpu().numpy()[some], scaled[some])
         self._finish(fitted.network, graphs)
-        if not RANKING_LOSSES.isdisjoint(config.losses):
+        if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):
             fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled)
         self._fitted = fitted
 

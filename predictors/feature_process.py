@@ -1,0 +1,112 @@
+"""A Gaussian process on the features of whole graphs: the member of an ensemble that needs the fewest graphs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from nasx.predictors.features import Array
+from nasx.predictors.scaling import normal_scores
+
+STEPS = 40  # of Adam, from parameters that suit standardised features
+MOST_ROWS = 1000
+"""More training graphs than this are not worth the time: networks are better at that size."""
+
+ROWS_FOR_PARAMETERS = 400  # three numbers and the noise do not need more
+
+
+@dataclass
+class FeatureProcess:
+    """The mean of a Gaussian process of normal scores (van der Waerden) of targets, given features.
+
+    `k(x, x') = a exp(-|x - x'|^2 / (2 l F)) + b x.x' / F`, and noise c for each target; a, b, c and l maximise the
+    marginal likelihood of the targets (Rasmussen and Williams 2006, equations 2.25 and 5.8). The mean is
+    `k(x, X) (k(X, X) + c I)^-1 y`.
+
+    Args:
+        features: The n training rows X, about standardised, `(n, F)`.
+        weights: `(k(X, X) + c I)^-1 y`, `(n,)`.
+        smooth: a.
+        linear: b.
+        length: l.
+
+    >>> x = np.linspace(-2, 2, 20)[:, None]
+    >>> process = FeatureProcess.fitted(x, np.sin(x[:, 0]))
+    >>> process(torch.tensor([[-1.5], [0.0], [1.5]])).argsort().tolist()
+    [0, 1, 2]
+    """
+
+    features: Array
+    weights: Array
+    smooth: float
+    linear: float
+    length: float
+
+    @classmethod
+    def fitted(cls, features: ArrayLike, targets: ArrayLike) -> FeatureProcess:
+        """Finds parameters and weights.
+
+        Args:
+            features: `(n, F)`; columns of zeros do not count.
+            targets: `(n,)`; more than `MOST_ROWS` take long.
+        """
+        x, y = np.asarray(features, dtype=np.float64), normal_scores(targets)
+        few = slice(None, None, -(-len(x) // ROWS_FOR_PARAMETERS))
+        parameters = _likeliest(x[few], y[few])
+        with torch.no_grad():
+            kernel = _kernel(*_products(torch.from_numpy(x)), parameters)
+            weights = torch.cholesky_solve(torch.from_numpy(y)[:, None], torch.linalg.cholesky(kernel))[:, 0]
+        smooth, linear, _, length = parameters.exp().tolist()
+        return cls(x.astype(np.float32), weights.numpy().astype(np.float32), smooth, linear, length)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """The mean for features `(B, F)` on any device: `(B,)`."""
+        x = torch.from_numpy(self.features).to(features.device)
+        count = _columns(x)
+        squares = features.square().sum(1)[:, None] + x.square().sum(1) - 2 * (features @ x.T)
+        smooth = self.smooth * torch.exp(squares.clamp_min(0) / (-2 * self.length * count))
+        weights = torch.from_numpy(self.weights).to(x)
+        return smooth @ weights + (self.linear / count) * (features @ (x.T @ weights))
+
+    def state(self) -> tuple[dict[str, float], dict[str, NDArray[np.float32]]]:
+        """A JSON-able part and named arrays, which make it again as keyword arguments."""
+        numbers = {"smooth": self.smooth, "linear": self.linear, "length": self.length}
+        return numbers, {"features": self.features, "weights": self.weights}
+
+
+def _columns(x: Tensor) -> int:
+    """Number of features that are not zero everywhere."""
+    return max(int((x != 0).any(0).sum()), 1)
+
+
+def _products(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances and products of all rows, `(n, n)` each, divided by the number of features."""
+    x = x / math.sqrt(_columns(x))
+    return torch.cdist(x, x).square(), x @ x.T
+
+
+def _kernel(distances: Tensor, products: Tensor, parameters: Tensor) -> Tensor:
+    """`k(X, X) + c I` for the logarithms of a, b, c and l."""
+    smooth, linear, noise, length = parameters.exp().unbind()
+    identity = torch.eye(len(products), dtype=products.dtype)
+    return smooth * torch.exp(distances / (-2 * length)) + linear * products + (noise + 1e-4) * identity
+
+
+def _likeliest(x: NDArray[np.float64], y: NDArray[np.float64]) -> Tensor:
+    """The logarithms of a, b, c and l that make the targets likeliest."""
+    distances, products = _products(torch.from_numpy(x))
+    target = torch.from_numpy(y)
+    parameters = torch.tensor([1.0, 0.1, 0.1, 1.0], dtype=torch.float64).log().requires_grad_()
+    optimizer = torch.optim.Adam([parameters], lr=0.1)
+    for _ in range(STEPS):
+        factor = torch.linalg.cholesky(_kernel(distances, products, parameters))
+        weights = torch.cholesky_solve(target[:, None], factor)[:, 0]
+        optimizer.zero_grad()
+        (0.5 * target @ weights + factor.diagonal().log().sum()).backward()
+        optimizer.step()
+    return parameters.detach()

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kendalltau
+
+from nasx.predictors.feature_process import FeatureProcess
+from nasx.predictors.nar_former_v2_predictor import NARFormerV2
+from nasx.predictors.scaling import normal_scores
+from nasx.search_spaces.batch import GraphBatch
+from nasx.testing_predictors import random_graph
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 5)).astype(np.float32)
+Y = X[:, 0] + np.sin(2 * X[:, 1]) + 0.1 * RNG.normal(size=60)
+
+
+def batch_of(count: int) -> GraphBatch:
+    rng = np.random.default_rng(1)
+    return GraphBatch.from_graphs([random_graph(rng, int(rng.integers(3, 8))) for _ in range(count)])
+
+
+def test_the_mean_is_the_textbook_formula() -> None:
+    process = FeatureProcess.fitted(X, Y)
+    new = RNG.normal(size=(7, 5)).astype(np.float32)
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        distances = ((a[:, None] - b[None]) ** 2).sum(-1) / 5
+        return process.smooth * np.exp(-distances / (2 * process.length)) + process.linear * (a @ b.T) / 5
+
+    np.testing.assert_allclose(process(torch.from_numpy(new)), kernel(new, X) @ process.weights, rtol=1e-3, atol=1e-4)
+    # (K + c I) weights = y for one noise c, whatever it is
+    rest = normal_scores(Y) - kernel(X, X) @ process.weights
+    noise = rest / process.weights
+    np.testing.assert_allclose(noise, np.median(noise), rtol=0.05)
+    assert np.median(noise) > 0
+
+
+def test_it_ranks_what_it_has_not_seen() -> None:
+    process = FeatureProcess.fitted(X, Y)
+    new = RNG.normal(size=(200, 5)).astype(np.float32)
+    truth = new[:, 0] + np.sin(2 * new[:, 1])
+    assert kendalltau(process(torch.from_numpy(new)), truth).statistic > 0.7
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_or_equal_rows(count: int) -> None:
+    process = FeatureProcess.fitted(np.ones((count, 4)), np.zeros(count))
+    assert torch.isfinite(process(torch.ones(2, 4))).all()
+    assert torch.isfinite(FeatureProcess.fitted(np.zeros((count, 4)), np.arange(count))(torch.ones(2, 4))).all()
+
+
+def test_columns_of_zeros_do_not_count() -> None:
+    wider = np.concatenate([X, np.zeros_like(X)], axis=1)
+    new = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+    together = FeatureProcess.fitted(wider, Y)(torch.cat([new, torch.zeros(5, 5)], dim=1))
+    torch.testing.assert_close(together, FeatureProcess.fitted(X, Y)(new), rtol=1e-3, atol=1e-4)
+
+
+def test_the_process_votes_and_is_saved(tmp_path: Path) -> None:
+    graphs = batch_of(30)
+    targets = np.linspace(90, 94, 30)
+    options = {"width": 8, "members": 2, "epochs": 3, "min_steps": 3, "process_vote": True}
+    predictor = NARFormerV2(options=options).fit(graphs, targets)
+    assert predictor._fitted is not None
+    assert predictor._fitted.process is not None
+    assert len(predictor._fitted.process.weights) == 30
+    assert predictor._fitted.scores(predictor._fitted.readable(graphs)).shape == (3, 30)
+    loaded = NARFormerV2.load(predictor.save(tmp_path))
+    np.testing.assert_allclose(loaded.predict(graphs), predictor.predict(graphs), rtol=1e-6)
+    without = NARFormerV2(options={**options, "process_vote": False}).fit(graphs, targets)
+    assert without._fitted is not None
+    assert without._fitted.process is None
+
+
+def test_threads_do_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = batch_of(60)
+    predictor = NARFormerV2(options={"width": 8, "members": 2, "epochs": 1, "min_steps": 1})
+    predictor.fit(graphs, np.linspace(0, 1, 60))
+    monkeypatch.setattr("nasx.predictors.fitted_network.NODES_A_CHUNK", 32)
+    before, scores = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            scores.append(predictor.predict(graphs))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6)
