@@ -29,10 +29,19 @@ class _Api(Protocol):
     """What is needed of an API object, whichever it is."""
 
     name: str
-    space: SearchSpace
-    metrics: Mapping[str, Metric]
     target: str
-    targets: Mapping[str, str]
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Name of a column -> what it means."""
+
+    @property
+    def targets(self) -> Mapping[str, str]:
+        """Data set -> its own target."""
 
     def indices(self) -> NDArray[np.int64]:
         """The index in the space of every architecture, in the order of the object."""

@@ -47,8 +47,10 @@ def evaluate(
     from nasx.console import count_progress, screen, show_evaluation
     from nasx.evaluation import evaluate as run_evaluation
 
-    metrics = {"target": target, "rank_against": rank_against}
-    truths = [load_benchmark(benchmark, dataset=one, space=space, **metrics) for one in dataset or [None]]
+    truths = [
+        load_benchmark(benchmark, dataset=one or None, space=space, target=target, rank_against=rank_against)
+        for one in dataset or [""]
+    ]
     try:
         with count_progress("repeats") as progress:
             report = run_evaluation(

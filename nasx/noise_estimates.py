@@ -161,8 +161,8 @@ def from_twins(values: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> Estima
     taus = [_simulated(expected, levels, residuals, rng) for _ in range(_SIMULATIONS)]
     resampled = []
     for _ in range(_RESAMPLES):
-        drawn = rng.integers(classes, size=classes)
-        resampled.append(_simulated(expected, levels[:, drawn], residuals[:, drawn], rng))
+        again = rng.integers(classes, size=classes)
+        resampled.append(_simulated(expected, levels[:, again], residuals[:, again], rng))
     tau, error = float(np.mean(taus)), float(np.std(resampled, ddof=1))
     return Estimate(
         "twins",

@@ -223,8 +223,8 @@ def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, n
         axes = figure.add_subplot(lines, columns, place + 1, aspect="equal")
         axes.spines[["top", "right"]].set_visible(False)
         axes.plot([0, 100], [0, 100], color=_GREY, linewidth=0.8)
-        ranks = [100 * rankdata(values) / len(values) for values in (true, predicted)]
-        axes.scatter(*ranks, s=4, alpha=0.4, color=_BLUE, linewidths=0)
+        horizontal, vertical = (100 * rankdata(values) / len(values) for values in (true, predicted))
+        axes.scatter(horizontal, vertical, s=4, alpha=0.4, color=_BLUE, linewidths=0)
         axes.set_title(f"{predictor}, {size:,}", fontsize=8)
         axes.tick_params(labelsize=7)
     figure.supxlabel("true rank, percentile", fontsize=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,9 +48,9 @@ class Comparison:
         sizes = self.sizes
         rows = [["predictor", *(f"{size:,}" for size in sizes), "fit at the largest, s"]]
         for predictor, group in self.summary.groupby("predictor", sort=False):
-            by_size = group.set_index("train_size")
-            taus = [_tau(by_size.loc[size]) if size in by_size.index else "" for size in sizes]
-            rows.append([str(predictor), *taus, f"{by_size.loc[max(by_size.index), 'fit_seconds_mean']:.3g}"])
+            by_size = {int(row["train_size"]): row for row in group.to_dict("records")}
+            taus = [_tau(by_size[size]) if size in by_size else "" for size in sizes]
+            rows.append([str(predictor), *taus, f"{by_size[max(by_size)]['fit_seconds_mean']:.3g}"])
         for name in dict.fromkeys(row.predictor for row in self.published):
             known = {row.train_size: row.kendall_tau for row in self.published if row.predictor == name}
             taus = [f"{known[size]:.3f}" if size in known else "" for size in sizes]
@@ -144,7 +144,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> list[Path]:
     return [out / MARKDOWN, out / LATEX, out / CSV, *written]
 
 
-def _tau(row: pd.Series) -> str:
+def _tau(row: Mapping[Any, Any]) -> str:
     mean, std = row["kendall_tau_mean"], row["kendall_tau_std"]
     return f"{mean:.3f}" if std != std else f"{mean:.3f} ± {std:.3f}"
 

@@ -66,7 +66,7 @@ class TabularBenchmark(Benchmark):
         self._columns: dict[str, Floats] = {}
         self._names: dict[tuple[str, int | None, int | str | None], str] = {}
         self._queries: Counter[str] = Counter()
-        self._asked: defaultdict[str, NDArray[np.bool_]] = defaultdict(partial(np.zeros, len(table), dtype=bool))
+        self._asked: defaultdict[str, NDArray[np.bool_]] = defaultdict(partial(_nothing_asked, len(table)))
         self._spent = 0
         self._all_graphs: GraphBatch | None = None
 
@@ -225,6 +225,10 @@ class TabularBenchmark(Benchmark):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source!r}>"
+
+
+def _nothing_asked(rows: int) -> NDArray[np.bool_]:
+    return np.zeros(rows, dtype=bool)
 
 
 class _Lookup(NamedTuple):

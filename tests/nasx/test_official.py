@@ -272,7 +272,9 @@ def test_what_killed_imports_left_is_swept_up(toy: Any, tmp_path: Path) -> None:
     assert list(tables.imported()) == ["toy"]
 
 
-def test_unverified_takes_a_file_whose_name_says_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unverified_takes_a_file_whose_name_says_another_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     monkeypatch.setenv("NASX_DATA", str(tmp_path / "cache"))
     written = write_pth(tmp_path, contents(2))
