@@ -194,7 +194,7 @@ def _pooling(writer: _Writer, module: Any, step: fx.Node) -> str:
         value if isinstance(value, tuple) else (value, value)
         for value in (module.kernel_size, module.stride, module.padding)
     )
-    options = {"kernel_shape": kernel, "strides": stride, "pads": [*padding, *padding]}
+    options: dict[str, Any] = {"kernel_shape": kernel, "strides": stride, "pads": [*padding, *padding]}
     if isinstance(module, nn.MaxPool2d):
         return writer.add("MaxPool", step, [writer.source(step)], **options)
     options["count_include_pad"] = int(module.count_include_pad)

@@ -277,12 +277,13 @@ class Graph:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
             return NotImplemented
+        mine, theirs = self.node_attributes, other.node_attributes
         return (
             self.operations == other.operations
             and np.array_equal(self.adjacency, other.adjacency)
             and self.attributes == other.attributes
             and self.node_attribute_names == other.node_attribute_names
-            and (self.node_attributes is None or np.array_equal(self.node_attributes, other.node_attributes))
+            and (mine is None or theirs is None or np.array_equal(mine, theirs))
         )
 
     def __hash__(self) -> int:

@@ -48,7 +48,7 @@ def multiply_adds(
         return 0
     try:
         return _count(operation, inputs, outputs, attributes)
-    except (TypeError, IndexError, KeyError):  # a shape that is not known
+    except (TypeError, ValueError, IndexError, KeyError):  # a shape that is not known, or does not fit
         return None
 
 
@@ -109,18 +109,19 @@ def window(
     weights = inputs[3 if operation == "QLinearConv" else 1] if len(inputs) > 1 else None
     kernel = attributes.get("kernel_shape") or (weights[2:] if weights and "Pool" not in operation else ())
     rank = len(kernel)
-    if not rank:
-        return {}
     strides = attributes.get("strides") or [1] * rank
     dilations = attributes.get("dilations") or [1] * rank
     pads = attributes.get("pads") or [0] * 2 * rank
+    if not rank or [len(strides), len(dilations), len(pads)] != [rank, rank, 2 * rank]:
+        return {}
     mode = attributes.get("auto_pad", "NOTSET")
     sizes, results = (shapes[0] if shapes else None for shapes in (inputs, outputs))
-    if mode in ("SAME_UPPER", "SAME_LOWER") and sizes and results and operation != "ConvTranspose":
+    same = mode in ("SAME_UPPER", "SAME_LOWER") and operation != "ConvTranspose"
+    if same and sizes and results and len(sizes) == len(results) == rank + 2:
         total = [
-            max((result - 1) * stride + (width - 1) * dilation + 1 - size, 0)
-            for result, stride, width, dilation, size in zip(
-                results[2:], strides, kernel, dilations, sizes[2:], strict=True
+            max((after - 1) * stride + (width - 1) * dilation + 1 - before, 0)
+            for before, after, stride, width, dilation in zip(
+                sizes[2:], results[2:], strides, kernel, dilations, strict=True
             )
         ]
         small, large = [extra // 2 for extra in total], [extra - extra // 2 for extra in total]

@@ -60,6 +60,7 @@ def open_onnx(source: Any, shapes: Shapes | None = None) -> tuple[Any, str]:
         raise UsageError(
             f"'{name}' has {len(model.graph.node):,} operations; networks of up to {MAX_NODES:,} can be read"
         )
+    _check_parts(onnx, model.graph, name)
     _sort(model.graph, name)
     missing = _strip_weights(onnx, model.graph, folder)
     _bind(model.graph, shapes or {}, name)
@@ -137,6 +138,19 @@ def _check_opset(onnx: Any, model: Any, name: str) -> None:
             f"'{name}' uses operator set {opset}, and {OLDEST_OPSET} to {newest} are read; "
             "convert it with onnx.version_converter, or export it again"
         )
+
+
+def _check_parts(onnx: Any, graph: Any, name: str) -> None:
+    """Refuses what no tool writes: tensors and operations that are damaged."""
+    kinds = set(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
+    for tensor in [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]:
+        if tensor.data_type not in kinds or any(size < 0 for size in tensor.dims):
+            raise UsageError(
+                f"'{name}' is no valid graph: the stored tensor '{tensor.name}' has no valid type or shape"
+            )
+    for node in graph.node:
+        if not any(node.output):
+            raise UsageError(f"'{name}' is no valid graph: {_label(node)} makes nothing")
 
 
 def _sort(graph: Any, name: str) -> None:

@@ -236,7 +236,7 @@ class _Reader:
     def _is_constant(self, node: Any) -> bool:
         """Whether a node depends on constants and shapes alone; if so, remembers what it is made of."""
         given = node_inputs(node)
-        of_shape = node.op_type in _OF_SHAPES and not node.domain and self.shapes.get(given[0]) is not None
+        of_shape = node.op_type in _OF_SHAPES and given and self.shapes.get(given[0]) is not None
         if not of_shape and not all(name in self.roots for name in given):
             return False
         if not self._known(node) or node.op_type in _RANDOM:
@@ -266,11 +266,10 @@ class _Reader:
         return counts
 
     def _is_parameter(self, root: str, operation: str) -> bool:
-        types = self.onnx.TensorProto
         kind, shape = self.kinds.get(root, 0), self.shapes.get(root)
         if not shape or (root in self.generated and operation not in _TAKES_WEIGHTS):
             return False
-        name = types.DataType.Name(kind)
+        name = _type_name(self.onnx, kind)
         small = name in ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "INT32")
         return "FLOAT" in name or name == "DOUBLE" or (small and operation in _QUANTISED)
 
@@ -313,7 +312,7 @@ class _Reader:
 
 def _bits(onnx: Any, kind: int) -> int:
     """The size of an element in a file, in bits."""
-    name = onnx.TensorProto.DataType.Name(kind)
+    name = _type_name(onnx, kind)
     for narrow in (2, 4):
         if name.endswith(f"INT{narrow}") or name == f"FLOAT{narrow}E2M1":
             return narrow
@@ -321,6 +320,12 @@ def _bits(onnx: Any, kind: int) -> int:
         return int(8 * onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
     except KeyError:
         return 0
+
+
+def _type_name(onnx: Any, kind: int) -> str:
+    """``FLOAT``, ``INT64`` and so on; UNDEFINED for what the installed onnx does not know."""
+    known: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    return known.get(kind, "UNDEFINED")
 
 
 def _plain(value: Any) -> Any:

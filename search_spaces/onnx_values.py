@@ -6,6 +6,8 @@ shapes and small constants alone is computed, and the shape of what reads it is 
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,9 @@ def complete_shapes(onnx: Any, model: Any) -> None:
     values: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
-        if np.prod(tensor.dims, dtype=np.int64) <= BIG and tensor.data_location != onnx.TensorProto.EXTERNAL:
-            values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        if math.prod(tensor.dims) <= BIG and tensor.data_location != onnx.TensorProto.EXTERNAL:
+            with contextlib.suppress(Exception):  # a damaged tensor: its values stay unknown
+                values[tensor.name] = onnx.numpy_helper.to_array(tensor)
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     found: dict[str, Any] = {}
     for node in graph.node:
@@ -78,11 +81,11 @@ def _computed(
     onnx: Any, node: Any, opset: int, types: dict[str, Any], values: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The outputs of a node that depends on known values or on a known shape alone, if they are small."""
-    if node.op_type == "Shape" and is_static(types.get(node.input[0])):
+    if node.op_type == "Shape" and node.input and is_static(types.get(node.input[0])):
         sizes = [size.dim_value for size in types[node.input[0]].tensor_type.shape.dim]
         ends = {entry.name: entry.i for entry in node.attribute}
         return {node.output[0]: np.array(sizes[ends.get("start", 0) : ends.get("end", len(sizes))], dtype=np.int64)}
-    if not all(name in values for name in node.input if name) or _is_large(types.get(node.output[0])):
+    if not all(name in values for name in node.input if name) or not _is_small(types.get(node.output[0])):
         return {}
     try:
         evaluator = onnx.reference.ReferenceEvaluator(node, opsets={"": opset})
@@ -96,5 +99,5 @@ def _computed(
     }
 
 
-def _is_large(kind: Any) -> bool:
-    return is_static(kind) and np.prod([size.dim_value for size in kind.tensor_type.shape.dim], dtype=np.int64) > BIG
+def _is_small(kind: Any) -> bool:
+    return is_static(kind) and math.prod(size.dim_value for size in kind.tensor_type.shape.dim) <= BIG

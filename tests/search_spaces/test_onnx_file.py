@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,28 @@ def test_a_truncated_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as raised:
             read_onnx(path)
         one_sentence(raised.value)
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    """Every byte of a model replaced: either it can still be read, or one sentence says why not."""
+    arrays = {"w": np.zeros((2, 3, 3, 3), np.float32), "to": np.array([2, -1])}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"], kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+        helper.make_node("Shape", ["h"], ["s"]),
+        helper.make_node("Reshape", ["h", "to"], ["r"]),
+        helper.make_node("Expand", ["r", "s"], ["y"]),
+    ]
+    whole = model_of(nodes, {"x": [1, 3, 8, 8]}, ["y"], **arrays).SerializeToString()
+    path = tmp_path / "damaged.onnx"
+    rng = np.random.default_rng(0)
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + rng.bytes(1) + whole[place + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                read_onnx(path)
+            except NasxError as error:
+                one_sentence(error)
 
 
 def test_a_missing_file_is_the_file_systems_error(tmp_path: Path) -> None:
