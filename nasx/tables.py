@@ -46,7 +46,7 @@ def read_table(
     Args:
         path: A ``.csv`` or ``.parquet`` file.
         space: The search space its architectures belong to, as object or name.
-        name: What to call it; by default the name of the file.
+        name: What to call it; by default the name of the file, ending included.
         directions: Metric name -> ``"maximize"`` or ``"minimize"``, where the column's name does not tell.
 
     Raises:
@@ -65,7 +65,7 @@ def read_table(
     if not columns:
         raise UsageError(f"{path} has no metric columns; next to the architecture it needs at least one of numbers")
     table = Table(
-        name=name or path.stem,
+        name=name or path.name,
         space=space,
         architectures=architectures,
         columns=columns,
