@@ -35,7 +35,7 @@ def write(folder: Path, suffix: str = ".csv", **columns: object) -> Path:
 def test_rows_keep_their_order_and_missing_values_are_counted(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path, suffix, accuracy=[90.0, None, 92.5], latency_ms=[1, 2, 3], index=[7, 3, 11])
     table = tables.read_table(path, "nasbench201")
-    assert table.name == "mine"
+    assert table.name == path.name
     assert np.array_equal(table.architectures, [7, 3, 11])
     assert np.array_equal(table.columns["accuracy"], [90.0, np.nan, 92.5], equal_nan=True)
     assert list(table.columns) == ["accuracy", "latency_ms"]
