@@ -52,12 +52,11 @@ class FeatureProcess:
         """Finds parameters and weights.
 
         Args:
-            features: `(n, F)`; columns of zeros do not count.
+            features: `(n, F)`, rows in random order; columns of zeros do not count.
             targets: `(n,)`; more than `MOST_ROWS` take long.
         """
         x, y = np.asarray(features, dtype=np.float64), normal_scores(targets)
-        few = slice(None, None, -(-len(x) // ROWS_FOR_PARAMETERS))
-        parameters = _likeliest(x[few], y[few])
+        parameters = _likeliest(x[:ROWS_FOR_PARAMETERS], y[:ROWS_FOR_PARAMETERS])
         with torch.no_grad():
             kernel = _kernel(*_products(torch.from_numpy(x)), parameters)
             weights = torch.cholesky_solve(torch.from_numpy(y)[:, None], torch.linalg.cholesky(kernel))[:, 0]
