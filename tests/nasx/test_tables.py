@@ -41,7 +41,7 @@ def test_rows_keep_their_order_and_missing_values_are_counted(tmp_path: Path, su
     assert list(table.columns) == ["accuracy", "latency_ms"]
     assert table.missing == {"accuracy": 1, "latency_ms": 0}
     assert table.metrics["accuracy"] == Metric("accuracy", "percent", "maximize")
-    assert repr(table) == "mine: 3 architectures of nasbench201; accuracy (1 missing), latency_ms"
+    assert repr(table) == f"{path.name}: 3 architectures of nasbench201; accuracy (1 missing), latency_ms"
 
 
 def test_an_index_of_pandas_is_no_metric_and_an_architecture_may_be_one(tmp_path: Path) -> None:
