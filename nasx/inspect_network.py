@@ -68,21 +68,34 @@ def show_network(network: OnnxNetwork, layers: int = 10) -> None:
             layer.name,
             layer.operation,
             _shape(layer.output_shape),
-            f"{layer.flops:,}",
+            _short(layer.flops),
             f"{100 * layer.flops / total:.1f} %",
-            f"{layer.parameters:,}",
-            f"{layer.memory_bytes:,}",
+            _short(layer.parameters),
+            f"{_short(layer.memory_bytes)}B",
         )
         for layer in chosen
     ]
     title = f"the {len(rows)} dearest of {len(network.layers):,} operations"
     _show(network.name, ("", ""), facts)
     if rows:
-        _show(title, ("name", "operation", "output", "FLOPs", "share", "parameters", "memory bytes"), rows)
+        _show(title, ("name", "operation", "output", "FLOPs", "share", "parameters", "memory"), rows)
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "unknown" if shape is None else " x ".join(map(str, shape)) or "a number"
+    return "unknown" if shape is None else "x".join(map(str, shape)) or "a number"
+
+
+def _short(count: int) -> str:
+    """Three figures and a unit; exact below a thousand and in ``--json``.
+
+    >>> _short(999), _short(36_864), _short(4_718_592), _short(10**13)
+    ('999 ', '36.9 k', '4.72 M', '10,000 G')
+    """
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            value = count / size
+            return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{count} "
 
 
 def _show(title: str, header: tuple[str, ...], rows: list[Any]) -> None:
@@ -90,7 +103,7 @@ def _show(title: str, header: tuple[str, ...], rows: list[Any]) -> None:
     if screen.is_terminal:
         table = Table(title=title, title_justify="left", show_header=any(header))
         for place, name in enumerate(header):
-            table.add_column(name, justify="left" if place < left else "right", overflow="fold")
+            table.add_column(name, justify="left" if place < left else "right", overflow="fold", no_wrap=bool(place))
         for row in rows:
             table.add_row(*row)
         screen.print(table, markup=False)
