@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from nasx.benchmark import load_benchmark
     from nasx.cell_networks import build_network
     from nasx.evaluation import evaluate
-    from nasx.predictors import load_predictor, make_predictor
+    from nasx.predictors import load_predictor, make_predictor, register_predictor
     from nasx.search_loop import search
-    from nasx.search_spaces import get_search_space
+    from nasx.search_spaces import get_search_space, register_search_space
     from nasx.search_spaces.choice_space import ChoiceSpace
     from nasx.search_spaces.errors import NasxError, UsageError
     from nasx.search_spaces.graph import Graph
     from nasx.search_spaces.onnx_network import read_onnx
-    from nasx.strategies import make_strategy
+    from nasx.strategies import make_strategy, register_strategy
 
 __version__ = "0.1.0"
 
@@ -40,8 +40,13 @@ _HOME = {
     "make_predictor": "nasx.predictors",
     "make_strategy": "nasx.strategies",
     "read_onnx": "nasx.search_spaces.onnx_network",
+    "register_predictor": "nasx.predictors",
+    "register_search_space": "nasx.search_spaces",
+    "register_strategy": "nasx.strategies",
     "search": "nasx.search_loop",
 }
+
+_MODULES = ("testing",)
 
 __all__ = [
     "ChoiceSpace",
@@ -56,6 +61,9 @@ __all__ = [
     "make_predictor",
     "make_strategy",
     "read_onnx",
+    "register_predictor",
+    "register_search_space",
+    "register_strategy",
     "search",
 ]
 
@@ -66,4 +74,6 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_HOME[name]), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return import_module(f"nasx.{name}")
     raise AttributeError(f"module 'nasx' has no attribute '{name}'; it has {', '.join(__all__)}")

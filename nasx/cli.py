@@ -15,8 +15,8 @@ from nasx.cli_options import (
     DatasetOption,
     OutOption,
     RankOption,
+    SearchSpaceOption,
     SeedOption,
-    SpaceOption,
     TargetOption,
 )
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -39,9 +39,18 @@ def search(
     dataset: DatasetOption = None,
     target: TargetOption = None,
     rank_against: RankOption = None,
-    space: SpaceOption = None,
-    predictor: Annotated[str, typer.Option(help="Name of a predictor (nasx predictors), or none.")] = "nar-former-v2",
-    strategy: Annotated[str, typer.Option(help="Name of a strategy (nasx strategies).")] = "evolution",
+    space: SearchSpaceOption = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="Instead of a benchmark: my_module:function, architecture -> number. Needs --space."),
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="maximize or minimize the --objective.", show_default="maximize")
+    ] = None,
+    predictor: Annotated[
+        str, typer.Option(help="Predictor (nasx predictors, or my_module:MyPredictor), or none.")
+    ] = "nar-former-v2",
+    strategy: Annotated[str, typer.Option(help="Strategy (nasx strategies, or my_module:MyStrategy).")] = "evolution",
     budget: Annotated[int, typer.Option(help="Number of real evaluations.")] = 150,
     initial: Annotated[int, typer.Option(help="Random evaluations before the first fit.")] = 20,
     batch: Annotated[int, typer.Option(help="Evaluations between two fits.")] = 10,
@@ -50,11 +59,14 @@ def search(
     out: OutOption = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage URL; a journal in --out by default.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Folder of a run to continue, with its own options.")] = None,
-    compare: Annotated[bool, typer.Option(help="Run the same search without a predictor beside it.")] = True,
+    compare: Annotated[
+        bool | None,
+        typer.Option(help="Run the same search without a predictor beside it.", show_default="only on a benchmark"),
+    ] = None,
 ) -> None:
-    """Search a benchmark for its best architecture, guided by a predictor."""
+    """Search a benchmark, or a space with an objective of your own, for its best architecture, guided by a predictor."""
     from nasx import runs
-    from nasx.benchmark import load_benchmark
+    from nasx.cli_subject import subject_of
     from nasx.console import screen, search_progress, show_search
     from nasx.search_loop import check_search
     from nasx.search_loop import search as run_search
@@ -62,35 +74,39 @@ def search(
     options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
     if resume is not None:
         changed = _allowed_on_resume(context)
-        options = {**runs.read_options(resume), **changed}
-    truth = load_benchmark(
-        options["benchmark"],
-        dataset=options["dataset"],
-        space=options["space"],
-        target=options["target"],
-        rank_against=options["rank_against"],
-    )
+        options = {**options, **runs.read_options(resume), **changed}
+    typed = {name for name in options if _was_typed(context, name)}
+    subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
     rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration")}
     check_search(guess, options["strategy"], **rounds)
     common = {"strategy": options["strategy"], "seed": options["seed"], **rounds}
-    name = f"{truth.name}-{options['strategy'].replace(':', '-')}-{options['predictor']}"
+    name = "-".join([subject.name, options["strategy"], options["predictor"]]).replace(":", "-")
     folder = resume or runs.create_run(out, name, options)
     try:
         with search_progress(f"{options['strategy']} with {guess or 'no predictor'}") as progress:
             result = run_search(
-                truth.space,
-                truth,
+                subject.space,
+                subject.objective,
                 predictor=guess,
+                direction=subject.direction,
                 **common,
                 storage=options["storage"] or folder / runs.JOURNAL,
                 study_name="nasx" if options["storage"] is None else folder.name,
                 resume=resume is not None,
                 progress=progress,
             )
-        if guess and options["compare"]:
+        compared = subject.free if options["compare"] is None else options["compare"]
+        if guess and compared:
             with search_progress(f"{options['strategy']} without predictor") as progress:
-                result.baseline = run_search(truth.space, truth, predictor=None, **common, progress=progress)
+                result.baseline = run_search(
+                    subject.space,
+                    subject.objective,
+                    predictor=None,
+                    direction=subject.direction,
+                    **common,
+                    progress=progress,
+                )
         result.save(folder)
     except KeyboardInterrupt:
         raise NasxError(f"interrupted; nothing is lost, continue with: nasx search --resume {folder}") from None
@@ -149,6 +165,9 @@ def strategies() -> None:
 
 def main() -> None:
     """Runs the command line; every error is one sentence on the error stream and an exit code."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # so that my_module:MySpace is found in the current folder, after all that is installed
     try:
         app(prog_name="nasx")
     except NasxError as error:

@@ -12,5 +12,11 @@ DatasetOption = Annotated[str | None, typer.Option(help="Data set, where the ben
 TargetOption = Annotated[str | None, typer.Option(help="Metric to optimise or train on; the benchmark's by default.")]
 RankOption = Annotated[str | None, typer.Option(help="Metric to rank against; the target by default.")]
 SpaceOption = Annotated[str | None, typer.Option(help="Search space of a table given by its path.")]
+SearchSpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Search space (nasx spaces, or my_module:MySpace) of a table given by its path, or of --objective."
+    ),
+]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for everything written down.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of all randomness.", min=0)]

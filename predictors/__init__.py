@@ -10,13 +10,15 @@ TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasx.search_spaces.errors import UsageError, unknown
+from nasx.search_spaces.plugins import Plugins, is_address, made
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
@@ -33,6 +35,7 @@ __all__ = [
     "available_losses",
     "load_predictor",
     "make_predictor",
+    "register_predictor",
     "registered_classes",
 ]
 
@@ -93,14 +96,38 @@ PREDICTORS: dict[str, Entry] = {
         "nasx.predictors.baselines:GaussianProcess", "Gaussian process over path and count features"
     ),
 }
-"""Every predictor by name; add an `Entry` of your own to make it known to searches and the command line."""
+"""Every predictor of nasx itself by name; `register_predictor` adds one of your own."""
 
 ALIASES = {"random-forest": "trees"}
 
+PLUGINS = Plugins("predictor", "nasx.predictors", PREDICTORS, reserved=[*ALIASES, "none"])
+"""Predictors that others have added; see `nasx.search_spaces.plugins`."""
+
+
+def register_predictor(name: str, factory: type[Predictor] | Predictor | str, line: str | None = None) -> None:
+    """Makes a predictor of your own known by name to everything in this program.
+
+    Args:
+        name: The name; registering it again replaces what it stood for.
+        factory: A subclass of `nasx.predictors.base.Predictor`, a function that makes a predictor, an unfitted
+            predictor to be copied, or the address of one of these: `"my_package.my_module:MyPredictor"`, imported when
+            it is first needed.
+        line: What it is, in one line; by default the first line of its documentation.
+
+    Raises:
+        UsageError: If the name belongs to a predictor of nasx itself, or is none.
+
+    >>> register_predictor("many-trees", make_predictor("trees", trees=500), "trees, and many of them")
+    >>> make_predictor("many-trees", seed=3)
+    TreeEnsemble(trees=500, max_features=0.5, min_samples_leaf=1, seed=3, direction='maximize')
+    >>> PLUGINS.unregister("many-trees")
+    """
+    PLUGINS.register(name, factory, line)
+
 
 def available() -> list[tuple[str, str]]:
-    """Every predictor: its name and what it is in one line."""
-    return [(name, entry.line) for name, entry in PREDICTORS.items()]
+    """Every predictor: its name and what it is in one line; the line of a plug-in says where it comes from."""
+    return [*((name, entry.line) for name, entry in PREDICTORS.items()), *PLUGINS.listing()]
 
 
 def available_losses() -> list[tuple[str, str]]:
@@ -114,7 +141,8 @@ def make_predictor(name: str, **params: Any) -> Predictor:
     """Makes an unfitted predictor.
 
     Args:
-        name: A registered name; "name:preset" chooses one of its presets.
+        name: A registered name; "name:preset" chooses one of its presets. Or where to import a predictor of your own
+            from: "my_package.my_module:MyPredictor".
         **params: Constructor parameters, for example `seed=1` or `loss="list_mle"` (see `available_losses`).
 
     Raises:
@@ -123,7 +151,7 @@ def make_predictor(name: str, **params: Any) -> Predictor:
     base, _, preset = name.partition(":")
     base = ALIASES.get(base, base)
     if base not in PREDICTORS:
-        raise unknown("predictor", base, PREDICTORS)
+        return _make_plugin(name, base, preset, params)
     entry = PREDICTORS[base]
     kind = _class_of(entry)
     if preset:
@@ -131,9 +159,7 @@ def make_predictor(name: str, **params: Any) -> Predictor:
             raise UsageError(f"predictor '{base}' has no presets; write '{base}' alone")
         params = {"preset": preset, **params}
     params = {**entry.params, **params}
-    for param in params:
-        if param not in kind._parameter_names():
-            raise unknown(f"parameter of predictor '{base}'", param, kind._parameter_names())
+    _check_parameters(base, params, kind._parameter_names())
     return kind(**params)
 
 
@@ -149,8 +175,44 @@ def load_predictor(folder: str | Path) -> Predictor:
 
 
 def registered_classes() -> list[type[Predictor]]:
-    """The classes of all registered predictors."""
-    return list(dict.fromkeys(_class_of(entry) for entry in PREDICTORS.values()))
+    """The classes of all registered predictors; a plug-in that cannot be made is left out."""
+    classes = [_class_of(entry) for entry in PREDICTORS.values()]
+    for name in PLUGINS.names():
+        with suppress(UsageError):
+            found = PLUGINS.find(name)
+            classes.append(found if isinstance(found, type) else type(make_predictor(name)))
+    return list(dict.fromkeys(classes))
+
+
+def _make_plugin(name: str, base: str, preset: str, params: Mapping[str, Any]) -> Predictor:
+    """A predictor that others have added, with these parameters."""
+    from sklearn.base import clone
+
+    from nasx.predictors.base import Predictor
+
+    if base in PLUGINS.names():
+        factory = PLUGINS.find(base)
+        params = {"preset": preset, **params} if preset else params
+    else:
+        try:
+            factory = PLUGINS.find(name if is_address(name) else base)
+        except UsageError as error:
+            if preset and base.isidentifier() and isinstance(error.__cause__, ModuleNotFoundError):
+                # "tnas:paper" is more likely a slip of the pen than a module
+                raise UsageError(f"{unknown('predictor', base, [*PREDICTORS, *PLUGINS.names()])}; {error}") from error
+            raise
+    if isinstance(factory, type) and issubclass(factory, Predictor):
+        _check_parameters(name, params, factory._parameter_names())  # type: ignore[attr-defined]
+        return made(factory, Predictor, "predictor", name, lambda kind: kind(**params))  # type: ignore[type-abstract]
+    prototype = made(factory, Predictor, "predictor", name)  # type: ignore[type-abstract]
+    _check_parameters(name, params, prototype.get_params())
+    return clone(prototype).set_params(**params)
+
+
+def _check_parameters(name: str, params: Iterable[str], known: Collection[str]) -> None:
+    for param in params:
+        if param not in known:
+            raise unknown(f"parameter of predictor '{name}'", param, known)
 
 
 def _class_of(entry: Entry) -> type[Predictor]:
