@@ -21,7 +21,7 @@ from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
 from nasx.predictors.trainer import TrainingConfig
 from nasx.search_spaces.batch import GraphBatch
 
-NODES_A_CHUNK = 4096  # nodes scored at once: larger chunks fall out of the processor's cache
+NODES_A_CHUNK = 2048  # nodes scored at once: larger chunks fall out of the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,8 +212,8 @@ class Block(nn.Module):
         h = F.normalize(h, dim=-1)
         if not self.config.unit_norm:
             h = h * math.sqrt(h.shape[-1])
-        h = self.dropout(F.relu(h))
-        hidden = F.relu(self.up(self.norm(h)))
+        h = self.dropout(F.relu(h, inplace=True))
+        hidden = F.relu(self.up(self.norm(h)), inplace=True)  # new memory takes longer
         if not self.config.feed_forward_dropout:
             return torch.addcmul(h, self.scale, self.down(hidden))
         return torch.addcmul(h, self.scale, self.dropout(self.down(self.dropout(hidden))))
