@@ -141,7 +141,7 @@ def _check_moves(space: SearchSpace, architectures: Sequence[Any], seed: int) ->
         for neighbour in neighbours:
             _require(space.is_valid(neighbour), f"neighbours of {name} holds {neighbour!r}, which validate refuses")
             if isinstance(space, ChoiceSpace):
-                changes = sum(a != b for a, b in zip(architecture, neighbour, strict=True))
+                changes = space.changes(architecture, neighbour)
                 _require(
                     changes == 1, f"neighbours of {name} holds {neighbour!r}, {changes} changes away; one is asked for"
                 )
@@ -163,6 +163,11 @@ def _check_graphs(space: SearchSpace, architectures: Sequence[Any], seed: int) -
             relabelled.canonical_hash() == graph.canonical_hash(),
             f"the canonical hash of {graph!r} changes with the order of its nodes",
         )
+    _require(
+        len(pool) == 1 or len({graph.canonical() for graph in graphs}) > 1,
+        f"the graph of {space.name} is the same for all {len(pool)} architectures tried, like "
+        f"{' and '.join(map(space.format, pool[:2]))}; let what is chosen show in it",
+    )
     batch = space.graphs(pool)
     _require(
         isinstance(batch, GraphBatch) and list(batch) == graphs,
