@@ -41,7 +41,8 @@ class TorchConfig(TrainingConfig):
     path_features: bool = False
     """Join the graph's representation with a number for every path of the training graphs: 1 where it has that path."""
     process_vote: bool = False
-    """Let a Gaussian process on the features of whole graphs vote as one more member (`feature_process`)."""
+    """Let a Gaussian process on the features of whole graphs, if there are any, vote as one more member
+    (`feature_process`)."""
     copies: Literal["reordered", "same"] = "reordered"
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""
