@@ -46,7 +46,7 @@ _HOME = {
     "search": "nasx.search_loop",
 }
 
-_MODULES = ("testing",)
+_MODULES = ("optuna", "testing")
 
 __all__ = [
     "ChoiceSpace",
