@@ -55,8 +55,9 @@ def suggest_architecture(trial: optuna.trial.BaseTrial, space: SearchSpace | str
     params: dict[str, Any] = {}
     for name, distribution in space.distributions().items():
         if isinstance(distribution, IntDistribution):
-            bounds = {"step": distribution.step, "log": distribution.log}
-            params[name] = trial.suggest_int(name, distribution.low, distribution.high, **bounds)
+            params[name] = trial.suggest_int(
+                name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+            )
         elif isinstance(distribution, FloatDistribution):
             params[name] = trial.suggest_float(
                 name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
