@@ -18,6 +18,7 @@ from nasx.predictors.features import Array, known_paths, node_features, path_enc
 from nasx.predictors.inputs import Inputs, encode
 from nasx.predictors.random_walks import visits, walk_features
 from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
+from nasx.predictors.signal_features import signal_features
 from nasx.predictors.trainer import TrainingConfig
 from nasx.search_spaces.batch import GraphBatch
 
@@ -38,6 +39,9 @@ class TorchConfig(TrainingConfig):
     walk_features: bool = False
     """Join what random walks meet to both: to tokens the chances of the node (`random_walks.visits`), to the
     representation the graph's `random_walks.walk_features`."""
+    signal_features: bool = False
+    """Join the graph's representation with what a random network of it would do to a signal
+    (`signal_features.signal_features`)."""
     path_features: bool = False
     """Join the graph's representation with a number for every path of the training graphs: 1 where it has that path."""
     process_vote: bool = False
@@ -113,6 +117,7 @@ class FittedNetwork:
         return _joined(
             summary_features(graphs) if self.config.summary_features else None,
             walk_features(graphs) if self.config.walk_features else None,
+            signal_features(graphs) if self.config.signal_features else None,
         )
 
     def scores(self, graphs: GraphBatch) -> NDArray[np.float32]:
@@ -197,11 +202,10 @@ def _for_each(do: Callable[[NDArray[np.intp]], None], chunks: list[NDArray[np.in
         torch.set_num_threads(before)
 
 
-def _joined(first: Array | None, second: Array | None) -> Array | None:
-    """Two arrays side by side along the last dimension, either of which may be missing."""
-    if first is None or second is None:
-        return second if first is None else first
-    return np.concatenate([first, second], axis=-1)
+def _joined(*arrays: Array | None) -> Array | None:
+    """Arrays side by side along the last dimension, any of which may be missing."""
+    present = [array for array in arrays if array is not None]
+    return np.concatenate(present, axis=-1) if present else None
 
 
 def _chunks(num_nodes: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.intp]]:

@@ -17,7 +17,7 @@ from nasx.predictors.torch_predictor import TorchPredictor, with_options
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError, unknown
 
-FEATURES = ("node_features", "summary_features", "walk_features", "path_features")
+FEATURES = ("node_features", "summary_features", "walk_features", "signal_features", "path_features")
 
 
 class PresetPredictor(TorchPredictor):

@@ -36,6 +36,7 @@ DEFAULT = NARFormerV2Config(
     node_features=True,
     summary_features=True,
     walk_features=True,
+    signal_features=True,
     process_vote=True,
     directions="both",
     members=3,
