@@ -55,6 +55,9 @@ def search(
     initial: Annotated[int, typer.Option(help="Random evaluations before the first fit.")] = 20,
     batch: Annotated[int, typer.Option(help="Evaluations between two fits.")] = 10,
     exploration: Annotated[float, typer.Option(help="Share of each batch drawn at random.")] = 0.1,
+    acquisition: Annotated[
+        str, typer.Option(help="What makes a candidate promising: mean, ucb, ei or thompson.")
+    ] = "mean",
     seed: SeedOption = 0,
     out: OutOption = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage URL; a journal in --out by default.")] = None,
@@ -64,7 +67,7 @@ def search(
         typer.Option(help="Run the same search without a predictor beside it.", show_default="only on a benchmark"),
     ] = None,
 ) -> None:
-    """Search a benchmark, or a space with an objective of your own, for its best architecture, guided by a predictor."""
+    """Search a benchmark, or a space with an objective of your own, guided by a predictor."""
     from nasx import runs
     from nasx.cli_subject import subject_of
     from nasx.console import screen, search_progress, show_search
@@ -78,7 +81,7 @@ def search(
     typed = {name for name in options if _was_typed(context, name)}
     subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
-    rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration")}
+    rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration", "acquisition")}
     check_search(guess, options["strategy"], **rounds)
     common = {"strategy": options["strategy"], "seed": options["seed"], **rounds}
     name = "-".join([subject.name, options["strategy"], options["predictor"]]).replace(":", "-")

@@ -6,16 +6,18 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasx.acquisition import acquire, check_acquisition
 from nasx.benchmark import Benchmark, BudgetSpent
 from nasx.result import SearchResult
 from nasx.search_spaces import get_search_space
+from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.space import SearchSpace
 from nasx.store import Evaluation, TrialStore, open_storage
@@ -78,6 +80,7 @@ def search(
     initial: int = 20,
     batch: int = 10,
     exploration: float = 0.1,
+    acquisition: str = "mean",
     seed: int = 0,
     direction: Direction | None = None,
     storage: str | Path | None = None,
@@ -105,6 +108,8 @@ def search(
         initial: Number of random ones among them that come first (with a predictor).
         batch: Number of evaluations between two fits of the predictor.
         exploration: Share of each batch drawn at random.
+        acquisition: What makes a candidate promising: ``"mean"``, its predicted value; or ``"ucb"``, ``"ei"``,
+            ``"thompson"``, which also ask the predictor how sure it is (see :mod:`nasx.acquisition`).
         seed: The search's seed.
         direction: ``"maximize"`` or ``"minimize"``; by default the benchmark's own, ``"maximize"`` for a function.
         storage: None (memory), the path of a journal file, or an Optuna storage URL.
@@ -130,7 +135,8 @@ def search(
     benchmark = objective if isinstance(objective, Benchmark) else None
     if direction is None:
         direction = benchmark.direction if benchmark else "maximize"
-    check_search(predictor, strategy, budget=budget, initial=initial, batch=batch, exploration=exploration)
+    rounds = {"budget": budget, "initial": initial, "batch": batch, "exploration": exploration}
+    check_search(predictor, strategy, **rounds, acquisition=acquisition)  # type: ignore[arg-type]
     store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
     allowed = _measured(benchmark) if benchmark else None
     run = _Run(space, objective, allowed, strategy, direction, seed, budget, store, progress)
@@ -138,7 +144,7 @@ def search(
         run.direct()
         fitted = None
     else:
-        fitted = run.guided(predictor, initial, batch, exploration)
+        fitted = run.guided(predictor, initial, batch, exploration, acquisition)
     if benchmark and not run.history:
         raise NasxError(
             f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}'; "
@@ -157,7 +163,14 @@ def search(
 
 
 def check_search(
-    predictor: str | Predictor | None, strategy: str, *, budget: int, initial: int, batch: int, exploration: float
+    predictor: str | Predictor | None,
+    strategy: str,
+    *,
+    budget: int,
+    initial: int,
+    batch: int,
+    exploration: float,
+    acquisition: str = "mean",
 ) -> None:
     """Refuses arguments of :func:`search` that make no sense, before anything is evaluated or written.
 
@@ -167,8 +180,14 @@ def check_search(
     strategy_class(strategy)
     if budget < 1:
         raise UsageError(f"a budget of {budget} evaluations is none; type at least 1")
+    check_acquisition(acquisition)
     if predictor is None:
         return
+    if acquisition != "mean" and not fresh_predictor(predictor).knows_uncertainty:
+        raise UsageError(
+            f"acquisition '{acquisition}' asks how sure the predictor is, which '{predictor}' does not know; "
+            "use nar-former-v2 or gaussian-process, or acquisition mean"
+        )
     fresh_predictor(predictor)
     if initial < 1 or batch < 1:
         raise UsageError(f"initial ({initial}) and batch ({batch}) must be at least 1")
@@ -230,7 +249,9 @@ class _Run:
             known[last.key] = last.value
             strategy.tell([last.architecture], [last.value])
 
-    def guided(self, predictor: str | Predictor, initial: int, batch: int, exploration: float) -> Predictor | None:
+    def guided(
+        self, predictor: str | Predictor, initial: int, batch: int, exploration: float, acquisition: str
+    ) -> Predictor | None:
         """Rounds of fit, propose, evaluate; returns the predictor fitted on everything at the end."""
         self._round(0, lambda: unseen(self.space, self._rng(0), initial, (), self.allowed), size=initial)
         index = 0
@@ -238,13 +259,14 @@ class _Run:
             index += 1
             size = min(batch, self.budget - len(self.history))
             before = len(self.history)
-            self._round(index, lambda i=index, n=size: self._propose(predictor, i, n, exploration), size=size)  # type: ignore[misc]
+            make = partial(self._propose, predictor, index, size, exploration, acquisition)
+            self._round(index, make, size=size)
             if len(self.history) == before:
                 break  # the space has no architecture left
         return self._fit(predictor, index + 1)
 
     def _propose(
-        self, predictor: str | Predictor, index: int, n: int, exploration: float
+        self, predictor: str | Predictor, index: int, n: int, exploration: float, acquisition: str
     ) -> tuple[list[Proposal], int]:
         fitted = self._fit(predictor, index)
         seen = {evaluation.key for evaluation in self.history}
@@ -253,15 +275,34 @@ class _Run:
         self.report("proposing")
         evaluated = [evaluation.architecture for evaluation in self.history if not evaluation.failed]
         known = {*self.operations, *self.space.graphs(evaluated).vocabulary}
-        return propose(
+        value = partial(self._score, fitted.predict, known)
+        score = value
+        if acquisition != "mean":
+            score = partial(self._score, self._acquisition(fitted, index, acquisition), known)
+        proposals, avoided = propose(
             self._strategy(index, inner=True),
-            lambda architectures: self._score(fitted, known, architectures),
+            score,
             n,
             evaluated=evaluated,
             seen=seen,
             exploration=exploration,
             allowed=self.allowed,
         )
+        if acquisition != "mean" and proposals:  # what is written down is the value that was expected
+            expected = value([proposal.architecture for proposal in proposals])
+            proposals = [replace(p, predicted=float(v)) for p, v in zip(proposals, expected, strict=True)]
+        return proposals, avoided
+
+    def _acquisition(self, fitted: Predictor, index: int, acquisition: str) -> Callable[[GraphBatch], np.ndarray]:
+        """Graphs -> how much they are worth an evaluation."""
+        values = [evaluation.value for evaluation in self.history if not evaluation.failed]
+        best, rng = (max if self.direction == "maximize" else min)(values), self._rng(index, stream=3)
+
+        def worth(graphs: GraphBatch) -> np.ndarray:
+            expected, deviations = fitted.predict_distribution(graphs)
+            return acquire(acquisition, expected, deviations, best=best, direction=self.direction, rng=rng)
+
+        return worth
 
     def _fit(self, predictor: str | Predictor, index: int) -> Predictor | None:
         """Fits a fresh predictor on the successful evaluations; None where there are fewer than two."""
@@ -281,14 +322,16 @@ class _Run:
         """The operations of 256 random architectures: a predictor learns a code for each, trained on it or not."""
         return set(self.space.graphs(self.space.samples(256, self._rng(0, stream=2))).vocabulary)
 
-    def _score(self, predictor: Predictor, known: set[str], architectures: Sequence[Hashable]) -> np.ndarray:
-        """Predicted values `(n,)`; an architecture with an operation the predictor has no code for gets the worst."""
+    def _score(
+        self, ask: Callable[[GraphBatch], np.ndarray], known: set[str], architectures: Sequence[Hashable]
+    ) -> np.ndarray:
+        """Scores `(n,)`; an architecture with an operation the predictor has no code for gets the worst."""
         with self.watch("score"):
             graphs = self.space.graphs(architectures)
             alien = [code for code, operation in enumerate(graphs.vocabulary) if operation not in known]
             readable = np.flatnonzero(~np.isin(graphs.operations, alien).any(axis=1))
             scores = np.full(len(graphs), -math.inf if self.direction == "maximize" else math.inf)
-            scores[readable] = predictor.predict(graphs[readable])
+            scores[readable] = ask(graphs[readable])
             return scores
 
     def _round(self, index: int, make: Callable[[], tuple[list[Proposal], int]], *, size: int) -> None:

@@ -83,6 +83,38 @@ class Predictor(ABC):
         return np.asarray(self._predict(as_batch(graphs)), dtype=np.float64)
 
     @property
+    def knows_uncertainty(self) -> bool:
+        """Whether `predict_distribution` has an answer."""
+        return False
+
+    def predict_distribution(self, graphs: Graphs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predicts the values of graphs, and how far off a measured value may be.
+
+        Args:
+            graphs: B graphs; none is fine.
+
+        Returns:
+            Predicted values `(B,)`, as `predict` gives them, and standard deviations `(B,)` of a measurement around
+            them, noise included, both on the scale of the training targets.
+
+        Raises:
+            UsageError: If the predictor does not know how sure it is, is not fitted, or a graph has an operation that
+                it was not fitted with.
+        """
+        if not self.knows_uncertainty:
+            raise UsageError(
+                f"{type(self).__name__} does not know how sure it is; use nar-former-v2 or gaussian-process"
+            )
+        values = self.predict(graphs)
+        if len(values) == 0:
+            return values, np.zeros(0)
+        return values, np.asarray(self._deviations(as_batch(graphs), values), dtype=np.float64)
+
+    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+        """Standard deviations `(B,)` of measurements around the predicted values."""
+        raise NotImplementedError
+
+    @property
     @abstractmethod
     def fitted(self) -> bool:
         """Whether `fit` has been called (or a fitted predictor was loaded)."""

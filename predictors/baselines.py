@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.predictors.base import Direction, Graphs, Predictor, Progress
+from nasx.predictors.base import Direction, Predictor, Progress
 from nasx.predictors.features import FeatureExtractor
 from nasx.predictors.scaling import MonotoneMap, normal_scores
-from nasx.search_spaces.batch import GraphBatch, as_batch
+from nasx.search_spaces.batch import GraphBatch
 
 
 class FeatureBaseline(Predictor):
@@ -155,29 +155,18 @@ class GaussianProcess(FeatureBaseline):
         scores = normal_scores(targets)
         return scores, MonotoneMap.between(scores, targets)
 
-    def predict_distribution(self, graphs: Graphs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predicts the values of graphs, and how far off the measured value may be.
+    @property
+    def knows_uncertainty(self) -> bool:
+        """It does."""
+        return True
 
-        Args:
-            graphs: B graphs; none is fine.
-
-        Returns:
-            Predicted values `(B,)`, as `predict` gives them, and standard deviations `(B,)` of a measurement around
-            them, noise included, both on the scale of the training targets. The process is normal in the normal
-            scores; a deviation here is half the way between one deviation below and one above in those.
-
-        Raises:
-            UsageError: If the predictor is not fitted, or a graph has an operation that it was not fitted with.
-        """
-        values = self.predict(graphs)
-        if len(values) == 0:
-            return values, np.zeros(0)
+    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+        """Half the way between one deviation below and one above in the normal scores, in which it is normal."""
         assert self._curve is not None
-        batch = as_batch(graphs)
-        parts = [batch[start : start + self.chunk] for start in range(0, len(batch), self.chunk)]
+        parts = [graphs[start : start + self.chunk] for start in range(0, len(graphs), self.chunk)]
         pairs = [self._regressor.predict(self._extractor(part), return_std=True) for part in parts]
         means, deviations = (np.concatenate(column) for column in zip(*pairs, strict=True))
-        return values, (self._curve(means + deviations) - self._curve(means - deviations)) / 2
+        return (self._curve(means + deviations) - self._curve(means - deviations)) / 2
 
     def _make_regressor(self) -> Any:
         from sklearn.gaussian_process import GaussianProcessRegressor

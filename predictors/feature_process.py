@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class FeatureProcess:
         weights: `(k(X, X) + c I)^-1 y`, `(n,)`.
         smooth: a.
         linear: b.
+        noise: c.
         length: l.
 
     >>> x = np.linspace(-2, 2, 20)[:, None]
@@ -45,6 +47,7 @@ class FeatureProcess:
     weights: Array
     smooth: float
     linear: float
+    noise: float
     length: float
 
     @classmethod
@@ -60,21 +63,40 @@ class FeatureProcess:
         with torch.no_grad():
             kernel = _kernel(*_products(torch.from_numpy(x)), parameters)
             weights = torch.cholesky_solve(torch.from_numpy(y)[:, None], torch.linalg.cholesky(kernel))[:, 0]
-        smooth, linear, _, length = parameters.exp().tolist()
-        return cls(x.astype(np.float32), weights.numpy().astype(np.float32), smooth, linear, length)
+        smooth, linear, noise, length = parameters.exp().tolist()
+        return cls(x.astype(np.float32), weights.numpy().astype(np.float32), smooth, linear, noise, length)
 
     def __call__(self, features: Tensor) -> Tensor:
         """The mean for features `(B, F)` on any device: `(B,)`."""
         x = torch.from_numpy(self.features).to(features.device)
         count = _columns(x)
-        squares = features.square().sum(1)[:, None] + x.square().sum(1) - 2 * (features @ x.T)
-        smooth = self.smooth * torch.exp(squares.clamp_min(0) / (-2 * self.length * count))
+        smooth = self._smooth(features, x, count)
         weights = torch.from_numpy(self.weights).to(x)
         return smooth @ weights + (self.linear / count) * (features @ (x.T @ weights))
 
+    def deviations(self, features: Tensor) -> Tensor:
+        """The standard deviation of a target's normal score around the mean, noise included (equation 2.26): `(B,)`."""
+        x = torch.from_numpy(self.features).to(features)
+        count = _columns(x)
+        cross = self._smooth(features, x, count) + (self.linear / count) * (features @ x.T)
+        explained = torch.linalg.solve_triangular(self._factor.to(cross), cross.T, upper=False).square().sum(0)
+        own = self.smooth + (self.linear / count) * features.square().sum(1) + self.noise
+        return (own - explained).clamp_min(self.noise).sqrt()
+
+    def _smooth(self, features: Tensor, x: Tensor, count: int) -> Tensor:
+        squares = features.square().sum(1)[:, None] + x.square().sum(1) - 2 * (features @ x.T)
+        return self.smooth * torch.exp(squares.clamp_min(0) / (-2 * self.length * count))
+
+    @cached_property
+    def _factor(self) -> Tensor:
+        """The Cholesky factor of `k(X, X) + c I`."""
+        parameters = torch.tensor([self.smooth, self.linear, self.noise, self.length], dtype=torch.float64).log()
+        return torch.linalg.cholesky(_kernel(*_products(torch.from_numpy(self.features).double()), parameters))
+
     def state(self) -> tuple[dict[str, float], dict[str, NDArray[np.float32]]]:
         """A JSON-able part and named arrays, which make it again as keyword arguments."""
-        numbers = {"smooth": self.smooth, "linear": self.linear, "length": self.length}
+        names = ("smooth", "linear", "noise", "length")
+        numbers = {name: getattr(self, name) for name in names}
         return numbers, {"features": self.features, "weights": self.weights}
 
 

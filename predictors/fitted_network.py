@@ -17,12 +17,13 @@ from nasx.predictors.feature_process import FeatureProcess
 from nasx.predictors.features import Array, known_paths, node_features, path_encoding, summary_features
 from nasx.predictors.inputs import Inputs, encode
 from nasx.predictors.random_walks import visits, walk_features
-from nasx.predictors.scaling import Scaling, ScoreMap, TargetScaler
+from nasx.predictors.scaling import MonotoneMap, Scaling, ScoreMap, TargetScaler
 from nasx.predictors.signal_features import signal_features
 from nasx.predictors.trainer import TrainingConfig
 from nasx.search_spaces.batch import GraphBatch
 
 NODES_A_CHUNK = 2048  # nodes scored at once: larger chunks fall out of the processor's cache
+CHUNKS_ENCODED = 4  # chunks whose features are computed together: numpy has fewer calls to make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class FittedNetwork:
     network: nn.Module = dataclasses.field(default_factory=nn.Identity)
     paths: NDArray[np.uint64] | None = None
     process: FeatureProcess | None = None
+    normal_curve: MonotoneMap | None = None
+    """From the process's normal scores to targets."""
 
     @classmethod
     def prepared(
@@ -130,7 +133,9 @@ class FittedNetwork:
         @torch.inference_mode()
         def score(rows: NDArray[np.intp]) -> None:
             inputs = self.inputs(distinct[rows])
-            scores[:members, rows] = self.network(inputs.unsqueezed()).cpu().numpy()
+            for part in np.array_split(np.arange(len(rows)), min(CHUNKS_ENCODED, len(rows))):
+                found = self.network(inputs.rows(torch.from_numpy(part)).unsqueezed())
+                scores[:members, rows[part]] = found.cpu().numpy()
             if self.process is not None and inputs.summary is not None:
                 scores[members, rows] = self.process(inputs.summary).cpu().numpy()
 
@@ -140,6 +145,27 @@ class FittedNetwork:
     def predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
         """Predicted targets `(B,)`."""
         return self.scaler.unscaled(self.score_map(self.scores(self.readable(graphs))))
+
+    def deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The process's standard deviations around predicted targets, `(B,)` each.
+
+        They are of normal scores: a deviation is half the way between one below and one above there.
+        """
+        assert self.process is not None
+        assert self.normal_curve is not None
+        process, readable = self.process, self.readable(graphs)
+        found = np.empty(len(readable))
+
+        @torch.inference_mode()
+        def deviate(rows: NDArray[np.intp]) -> None:
+            summary = self.inputs(readable[rows]).summary
+            assert summary is not None
+            found[rows] = process.deviations(summary).cpu().numpy()
+
+        _for_each(deviate, list(_chunks(readable.num_nodes)), self.device)
+        curve = self.normal_curve
+        place = MonotoneMap(curve.y, curve.x)(values)
+        return (curve(place + found) - curve(place - found)) / 2
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON-able part and named arrays."""
@@ -155,7 +181,9 @@ class FittedNetwork:
             "score_map": dataclasses.asdict(self.score_map),
         }
         if self.process is not None:
+            assert self.normal_curve is not None
             state["process"], arrays = self.process.state()
+            state["normal_curve"] = dataclasses.asdict(self.normal_curve)
             tensors |= {f"process.{key}": value for key, value in arrays.items()}
         return state, tensors
 
@@ -180,6 +208,7 @@ class FittedNetwork:
         if "process" in state:
             arrays = {key: tensors[f"process.{key}"] for key in ("features", "weights")}
             fitted.process = FeatureProcess(**arrays, **state["process"])
+            fitted.normal_curve = MonotoneMap(**state["normal_curve"])
         blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
         network = build(config, vocabulary, fitted.inputs(blank))
         network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})
@@ -212,4 +241,4 @@ def _chunks(num_nodes: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.intp]]:
     """Row numbers in chunks of graphs of one size, so that nothing is padded."""
     for count in np.unique(num_nodes):
         rows = np.flatnonzero(num_nodes == count)
-        yield from np.array_split(rows, -(-len(rows) * int(count) // NODES_A_CHUNK))
+        yield from np.array_split(rows, -(-len(rows) * int(count) // (CHUNKS_ENCODED * NODES_A_CHUNK)))

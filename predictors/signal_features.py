@@ -36,7 +36,7 @@ STATISTICS = 5
 _LAGS = 5  # places 0..4 on a ring of eight
 _DECAY = 0.5  # correlation of neighbouring places of the input
 _OTHER = 0.5  # correlation of two inputs at the same place
-_CHUNK = 1024  # graphs whose covariances fit into a processor's cache
+_CHUNK = 2048  # graphs whose covariances fit into a processor's cache
 _TINY = np.float32(1e-9)
 
 _RELU_MEAN = np.float32(1 / np.sqrt(2 * np.pi))
@@ -99,19 +99,14 @@ def _through(
 ) -> tuple[Array, Array]:
     """The covariances `(T, B)` and the mean `(B,)` at the output of a cell that is fed the signal."""
     count, graphs = len(edges), edges.shape[-1]
-    lags = len(signal)
-    covariance = np.zeros((count, count, lags, graphs), dtype=np.float32)
+    covariance = np.zeros((count, count, len(signal), graphs), dtype=np.float32)
     mean = np.zeros((count, graphs), dtype=np.float32)
     covariance[0, 0] = signal
     for node in range(1, count):
         into = edges[:node, node]
-        with_others = np.zeros((node, lags, graphs), dtype=np.float32)
-        own, level = np.zeros((lags, graphs), dtype=np.float32), np.zeros(graphs, dtype=np.float32)
-        for source in range(node):
-            with_others += into[source] * covariance[source, :node]
-            level += into[source] * mean[source]
-        for source in range(node):
-            own += into[source] * with_others[source]
+        with_others = np.einsum("ib,iktb->ktb", into, covariance[:node, :node])
+        own = np.einsum("ib,itb->tb", into, with_others)
+        level = np.einsum("ib,ib->b", into, mean[:node])
         with_others, own, level = _operation(
             {name: nodes[node] for name, nodes in kinds.items()}, with_others, own, level
         )

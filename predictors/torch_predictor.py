@@ -19,7 +19,7 @@ from nasx.predictors.feature_process import MOST_ROWS, FeatureProcess
 from nasx.predictors.fitted_network import FittedNetwork, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
-from nasx.predictors.scaling import ScoreMap
+from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
 from nasx.predictors.trainer import train
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError, unknown
@@ -91,6 +91,7 @@ class TorchPredictor(Predictor):
             if config.process_vote and inputs.summary is not None:
                 some = torch.randperm(len(targets))[:MOST_ROWS].numpy()
                 fitted.process = FeatureProcess.fitted(inputs.summary.cpu().numpy()[some], scaled[some])
+                fitted.normal_curve = MonotoneMap.between(normal_scores(targets[some]), targets[some])
         self._finish(fitted.network, graphs)
         if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):
             fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled)
@@ -99,6 +100,16 @@ class TorchPredictor(Predictor):
     def _predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
         assert self._fitted is not None
         return self._fitted.predict(graphs)
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether a Gaussian process votes: how sure the ensemble is, is what the process says."""
+        config = self.config
+        return config.process_vote and (config.summary_features or config.walk_features or config.signal_features)
+
+    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert self._fitted is not None
+        return self._fitted.deviations(graphs, values)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         assert self._fitted is not None

@@ -90,3 +90,21 @@ def test_threads_do_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         torch.set_num_threads(before)
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6)
+
+
+def test_deviations_by_the_formula_and_far_from_everything() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 3)).astype(np.float32)
+    process = FeatureProcess.fitted(x, x[:, 0] + 0.1 * rng.standard_normal(30))
+    asked = np.concatenate([x[:5], 50 + x[:5]])
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        squares = ((a[:, None] - b[None]) ** 2).sum(-1)
+        return process.smooth * np.exp(-squares / (2 * process.length * 3)) + process.linear * (a @ b.T) / 3
+
+    inverse = np.linalg.inv(kernel(x, x) + (process.noise + 1e-4) * np.eye(30))
+    cross = kernel(asked, x)
+    expected = np.sqrt(np.diag(kernel(asked, asked)) + process.noise - np.einsum("bi,ij,bj->b", cross, inverse, cross))
+    found = process.deviations(torch.from_numpy(asked)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0.02)
+    assert found[5:].min() > 2 * found[:5].max()

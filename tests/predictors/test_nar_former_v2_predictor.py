@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 from nasx.predictors import make_predictor
 from nasx.predictors.nar_former_v2_predictor import NARFormerV2
 from nasx.search_spaces.batch import GraphBatch
+from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.testing import check_predictor
@@ -69,7 +70,8 @@ def test_operations_never_trained_on_are_fine_if_the_vocabulary_has_them(
     wide = graphs.recode([*graphs.vocabulary, "new", "newer"])
     cells = [Graph(["input", name, "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]]) for name in ("new", "newer", "conv")]
     predictions = NARFormerV2(options=QUICK).fit(wide, targets).predict(cells)
-    assert predictions[0] == predictions[1] < predictions[2]
+    assert predictions[0] == pytest.approx(predictions[1])
+        assert predictions[1] < predictions[2]
 
 
 def test_a_saved_paper_network_is_whole(tmp_path: Path, graphs: GraphBatch, targets: np.ndarray) -> None:
@@ -89,3 +91,23 @@ def test_ranking_of_real_cells(shared_data: Path) -> None:
     predictor = NARFormerV2().fit(graphs[:78], table.cifar10_validation_accuracy[:78])
     found = kendalltau(predictor.predict(graphs[78:]), table.cifar10_test_accuracy[78:2000]).statistic
     assert found > 0.72
+
+
+def test_deviations_cover_what_is_measured(tmp_path: Path) -> None:
+    space = NASBench201()
+    cells = space.samples(400, np.random.default_rng(0))
+    graphs = space.graphs(cells)
+    noise = np.random.default_rng(1).normal(0, 0.5, 400)
+    targets = np.array([2.0 * cell.count("nor_conv_3x3") + cell.count("nor_conv_1x1") for cell in cells]) + noise
+    model = NARFormerV2(options={"epochs": 5, "min_steps": 5}).fit(graphs[:100], targets[:100])
+    values, deviations = model.predict_distribution(graphs[100:])
+    np.testing.assert_array_equal(values, model.predict(graphs[100:]))
+    assert 0.5 < (np.abs(targets[100:] - values) < 1.64 * deviations).mean() <= 1
+    model.save(tmp_path)
+    again = NARFormerV2.load(tmp_path)
+    np.testing.assert_allclose(again.predict_distribution(graphs[100:])[1], deviations, rtol=1e-4)
+    assert [len(part) for part in model.predict_distribution([])] == [0, 0]
+    silent = NARFormerV2(options={"process_vote": False})
+    assert not silent.knows_uncertainty
+    with pytest.raises(UsageError, match="does not know how sure it is; use nar-former-v2 or gaussian-process"):
+        silent.predict_distribution(graphs)
