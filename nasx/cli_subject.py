@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nasx.search_spaces.errors import UsageError, unknown
+from nasx.metrics import check_direction
+from nasx.search_spaces.errors import UsageError
 
 if TYPE_CHECKING:
     from nasx.benchmark import Benchmark
@@ -61,9 +62,7 @@ def subject_of(options: Mapping[str, Any], typed: Collection[str]) -> Subject:
     address = options["objective"]
     if not is_address(address):
         raise UsageError(f"'{address}' is no address of an objective; write it my_module:function")
-    direction = options["direction"] or "maximize"
-    if direction not in ("maximize", "minimize"):
-        raise unknown("direction", direction, ["maximize", "minimize"])
+    direction = check_direction(options["direction"] or "maximize")
     space = get_search_space(options["space"])
     objective = load_address(address, "objective")
     if not callable(objective):

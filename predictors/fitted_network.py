@@ -206,8 +206,8 @@ class FittedNetwork:
         if config.path_features:
             fitted.paths = tensors["paths"]
         if "process" in state:
-            arrays = {key: tensors[f"process.{key}"] for key in ("features", "weights")}
-            fitted.process = FeatureProcess(**arrays, **state["process"])
+            features, weights = tensors["process.features"], tensors["process.weights"]
+            fitted.process = FeatureProcess(features, weights, **state["process"])
             fitted.normal_curve = MonotoneMap(**state["normal_curve"])
         blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
         network = build(config, vocabulary, fitted.inputs(blank))

@@ -71,7 +71,7 @@ def test_operations_never_trained_on_are_fine_if_the_vocabulary_has_them(
     cells = [Graph(["input", name, "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]]) for name in ("new", "newer", "conv")]
     predictions = NARFormerV2(options=QUICK).fit(wide, targets).predict(cells)
     assert predictions[0] == pytest.approx(predictions[1])
-        assert predictions[1] < predictions[2]
+    assert predictions[1] < predictions[2]
 
 
 def test_a_saved_paper_network_is_whole(tmp_path: Path, graphs: GraphBatch, targets: np.ndarray) -> None:
