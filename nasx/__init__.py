@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nasx.benchmark import load_benchmark
     from nasx.cell_networks import build_network
     from nasx.evaluation import evaluate
+    from nasx.noise import noise_ceiling
     from nasx.predictors import load_predictor, make_predictor, register_predictor
     from nasx.search_loop import search
     from nasx.search_spaces import get_search_space, register_search_space
@@ -39,6 +40,7 @@ _HOME = {
     "load_predictor": "nasx.predictors",
     "make_predictor": "nasx.predictors",
     "make_strategy": "nasx.strategies",
+    "noise_ceiling": "nasx.noise",
     "read_onnx": "nasx.search_spaces.onnx_network",
     "register_predictor": "nasx.predictors",
     "register_search_space": "nasx.search_spaces",
@@ -60,6 +62,7 @@ __all__ = [
     "load_predictor",
     "make_predictor",
     "make_strategy",
+    "noise_ceiling",
     "read_onnx",
     "register_predictor",
     "register_search_space",

@@ -153,7 +153,9 @@ def predictors() -> None:
     from nasx.predictors import available, available_losses
 
     show_names(available())
-    screen.print("losses, for the networks above (in Python: make_predictor(NAME, loss=LOSS)):", soft_wrap=True)
+    screen.print(
+        "losses, for the networks above (nasx evaluate --loss LOSS, make_predictor(NAME, loss=LOSS)):", soft_wrap=True
+    )
     show_names([(f"  {name}", line) for name, line in available_losses()])
 
 
