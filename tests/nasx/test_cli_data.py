@@ -201,7 +201,7 @@ def test_describe_prints_and_writes(
     assert "report on TabularBenchmark toy, 50 rows\n" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.txt").exists()
     assert nasx("describe", own, "--space", "nasbench201") == 0
-    assert "report on TabularBenchmark own, 5 rows\n" in capsys.readouterr().out
+    assert "report on TabularBenchmark own.csv, 5 rows\n" in capsys.readouterr().out
 
 
 def test_noise_prints(reports: None, toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
