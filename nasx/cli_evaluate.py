@@ -35,6 +35,9 @@ def evaluate(
     validation_size: Annotated[
         int | None, typer.Option(help="Cells that validate.", show_default="200 with prefix, else none")
     ] = None,
+    test_size: Annotated[
+        int | None, typer.Option(help="Cells to rank, a random sample of those the split tests on.", show_default="all")
+    ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed of all randomness; repeatable.", min=0, show_default="0")
     ] = None,
@@ -62,6 +65,7 @@ def evaluate(
                 losses=loss,
                 split=split,
                 validation_size=validation_size,
+                test_size=test_size,
                 n_jobs=jobs,
                 backend=backend,
                 out=out,

@@ -36,6 +36,7 @@ def evaluate(
     rank_against: str | None = None,
     split: str | Protocol = "uniform",
     validation_size: int | None = None,
+    test_size: int | None = None,
     n_jobs: int = 1,
     backend: str = "loky",
     progress: Callable[[int, int], None] | None = None,
@@ -61,6 +62,8 @@ def evaluate(
             papers' ``prefix`` (see :mod:`nasx.splits`).
         validation_size: Rows that validate, for predictors that choose their best step by them; by default the
             protocol's own number.
+        test_size: How many of the rows that the protocol tests on are ranked, drawn at random from (seed, repeat); by
+            default all.
         n_jobs: Repeats that run at once, each in a process of its own; -1 for one a core.
         backend: Where they run, a backend of joblib: ``loky`` (processes here), ``threading``, ``dask`` or ``ray`` (the
             cluster that this process is connected to).
@@ -91,14 +94,16 @@ def evaluate(
         raise UsageError(
             f"repeats ({repeats}) must be at least 1, seed ({min(seeds)}) at least 0, n_jobs ({n_jobs}) not 0"
         )
+    if test_size is not None and test_size < 2:
+        raise UsageError(f"a ranking needs at least 2 architectures; the test size is {test_size}")
     _check_backend(backend)
     protocol = get_protocol(split, validation_size=validation_size)
     prototypes = _prototypes(predictor, losses)
     tasks: dict[str, Task] = {}
     config: dict[str, Any] = {
         "benchmarks": {},
-        "protocol": protocol.label,
-        "tested_on": protocol.tests_on,
+        "protocol": protocol.label + (f", a sample of {test_size:,} ranked" if test_size else ""),
+        "tested_on": (f"at most {test_size:,} " if test_size else "") + protocol.tests_on,
         "seeds": seeds,
         "predictors": {label: _describe(prototype) for label, prototype in prototypes.items()},
         "repeats": repeats,
@@ -109,7 +114,7 @@ def evaluate(
         label = one.name + (f" on {one.dataset}" if one.dataset else "")
         if label in tasks:
             raise UsageError(f"'{label}' is given twice; give every benchmark and data set once")
-        tasks[label] = task = Task.of(one, learnt, ranked, protocol)
+        tasks[label] = task = Task.of(one, learnt, ranked, protocol, test_size)
         config["benchmarks"][label] = {
             "benchmark": one.name,
             "dataset": one.dataset,

@@ -48,6 +48,7 @@ class Task:
         protocol: How rows are divided.
         order: (N,) rows in the benchmark's official order.
         groups: (N,) functional class of each row; None where the protocol does not ask.
+        test_size: How many of the rows that the protocol tests on are ranked, drawn at random; None for all.
     """
 
     graphs: GraphBatch
@@ -58,9 +59,12 @@ class Task:
     protocol: Protocol
     order: Rows
     groups: NDArray[np.int64] | None
+    test_size: int | None = None
 
     @classmethod
-    def of(cls, benchmark: Benchmark, target: str, rank_against: str, protocol: Protocol) -> Task:
+    def of(
+        cls, benchmark: Benchmark, target: str, rank_against: str, protocol: Protocol, test_size: int | None = None
+    ) -> Task:
         """Reads all of it off a benchmark."""
         return cls(
             graphs=benchmark.graphs(),
@@ -71,6 +75,7 @@ class Task:
             protocol=protocol,
             order=official_order(benchmark) if protocol.needs_order else np.arange(len(benchmark)),
             groups=function_groups(benchmark) if protocol.needs_groups else None,
+            test_size=test_size,
         )
 
     def fingerprint(self) -> str:
@@ -79,7 +84,7 @@ class Task:
 
     def split(self, train_size: int, seed: int, repeat: int) -> Split:
         """The split of a repeat, the same for every predictor."""
-        return self.protocol.split(
+        split = self.protocol.split(
             self.order[~np.isnan(self.targets[self.order])],
             train_size,
             np.random.default_rng([seed, repeat, train_size]),
@@ -87,6 +92,9 @@ class Task:
             values=self.targets,
             groups=self.groups,
         )
+        if self.test_size is None:
+            return split
+        return split.sampled(self.test_size, np.random.default_rng([seed, repeat]))
 
     def run(self, key: Key, prototype: Predictor) -> Outcome:
         """One repeat: split, fit, score, compare."""

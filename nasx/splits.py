@@ -57,6 +57,15 @@ class Split:
             digest.update(np.ascontiguousarray(rows, dtype="<i8").data)
         return f"{self.protocol}-{digest.hexdigest()[:12]}"
 
+    def sampled(self, test_size: int, rng: np.random.Generator) -> Split:
+        """The split with that many of its test rows, drawn at random; with all of them where there are no more.
+
+        >>> split = Split("uniform", np.array([0]), np.array([], int), np.arange(1, 9))
+        >>> len(split.sampled(3, np.random.default_rng(0)).test), len(split.sampled(9, np.random.default_rng(0)).test)
+        (3, 8)
+        """
+        return replace(self, test=np.sort(rng.permutation(self.test)[:test_size]))
+
 
 class Protocol(ABC):
     """How rows are divided.

@@ -329,3 +329,20 @@ def test_misuse_is_explained() -> None:
         evaluate([], make(), train_sizes=20)
     with pytest.raises(NasxError, match="predictor 'Broken' gave 180 of 180"):
         evaluate(Broken(), make(), train_sizes=20)
+
+
+def test_a_sample_of_the_test_rows(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"train_sizes": [20, 30], "repeats": 2, "test_size": 50}
+    report = evaluate(Counting(), make(), out=tmp_path, **settings)
+    table = report.table()
+    assert (table["test_rows"] == 50).all()
+    assert table["split"].nunique() == 4
+    assert report.config["protocol"] == "uniform, a sample of 50 ranked"
+    whole = evaluate(Counting(), make(), train_sizes=20, repeats=2).table()
+    assert not set(whole["split"]) & set(table["split"])
+    assert whole["kendall_tau"][0] == pytest.approx(table["kendall_tau"][0], abs=0.2)
+    assert table["kendall_tau"].equals(evaluate(Counting(), make(), **settings).table()["kendall_tau"])
+    with pytest.raises(UsageError, match="a sample of 50 ranked instead of uniform"):
+        evaluate(Counting(), make(), train_sizes=20, repeats=2, out=tmp_path)
+    with pytest.raises(UsageError, match="at least 2 architectures; the test size is 1"):
+        evaluate(Counting(), make(), train_sizes=20, test_size=1)
