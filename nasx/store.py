@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.space import SearchSpace
@@ -107,7 +107,7 @@ class TrialStore:
         space: The search space.
         storage: An open Optuna storage.
         study_name: The study's name within it.
-        direction: Whether larger or smaller values are better.
+        direction: Whether larger or smaller values are better; one for each value of a study of several objectives.
         resume: Whether to continue the study if it exists already.
 
     Raises:
@@ -120,18 +120,19 @@ class TrialStore:
         storage: optuna.storages.BaseStorage,
         *,
         study_name: str = "nasx",
-        direction: Direction = "maximize",
+        direction: Direction | Sequence[Direction] = "maximize",
         resume: bool = False,
     ) -> None:
         import optuna
 
         self.space = space
+        directions = [direction] if isinstance(direction, str) else list(direction)
         self._distributions = space.distributions()
         # The sampler is never asked: every trial comes with its parameters.
         sampler = optuna.samplers.RandomSampler(seed=0)
         try:
             self.study = optuna.create_study(
-                study_name=study_name, storage=storage, sampler=sampler, direction=direction, load_if_exists=resume
+                study_name=study_name, storage=storage, sampler=sampler, directions=directions, load_if_exists=resume
             )
         except optuna.exceptions.DuplicatedStudyError as error:
             raise UsageError(
@@ -162,8 +163,8 @@ class TrialStore:
                         "round": round_index,
                         "architecture": self.space.format(proposal.architecture),
                         "key": proposal.key,
-                        "predicted": proposal.predicted if math.isfinite(proposal.predicted) else None,
                         "duplicates_avoided": duplicates_avoided,
+                        **self._predicted(proposal),
                     },
                 )
             )
@@ -196,24 +197,26 @@ class TrialStore:
 
     def evaluations(self, round_index: int) -> list[Evaluation]:
         """The finished evaluations of a round in the order they were planned."""
+        trials = self.study.get_trials(deepcopy=False)
+        return [self._evaluation(trials[planned.number]) for planned in self._rounds.get(round_index, [])]
+
+    def _predicted(self, proposal: Proposal) -> dict[str, Any]:
+        """What is written on a trial about what was expected of it."""
+        return {"predicted": proposal.predicted if math.isfinite(proposal.predicted) else None}
+
+    def _evaluation(self, trial: optuna.trial.FrozenTrial) -> Evaluation:
+        """The record of a finished trial."""
         import optuna
 
-        records = []
-        trials = self.study.get_trials(deepcopy=False)
-        for planned in self._rounds.get(round_index, []):
-            trial = trials[planned.number]
-            attributes = trial.user_attrs
-            complete = trial.state == optuna.trial.TrialState.COMPLETE
-            predicted = attributes["predicted"]
-            records.append(
-                Evaluation(
-                    round=round_index,
-                    architecture=self.space.parse(attributes["architecture"]),
-                    key=attributes["key"],
-                    predicted=math.nan if predicted is None else predicted,
-                    value=float(trial.value) if complete and trial.value is not None else math.nan,
-                    duplicates_avoided=attributes["duplicates_avoided"],
-                    error=attributes.get("error"),
-                )
-            )
-        return records
+        attributes = trial.user_attrs
+        complete = trial.state == optuna.trial.TrialState.COMPLETE
+        predicted = attributes["predicted"]
+        return Evaluation(
+            round=attributes["round"],
+            architecture=self.space.parse(attributes["architecture"]),
+            key=attributes["key"],
+            predicted=math.nan if predicted is None else predicted,
+            value=float(trial.value) if complete and trial.value is not None else math.nan,
+            duplicates_avoided=attributes["duplicates_avoided"],
+            error=attributes.get("error"),
+        )
