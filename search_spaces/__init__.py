@@ -13,6 +13,7 @@ from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.packed_graphs import PackedGraphs
 from nasx.search_spaces.plugins import Plugins, made
 from nasx.search_spaces.space import Architecture, SearchSpace
 
@@ -23,6 +24,7 @@ __all__ = [
     "Graph",
     "GraphBatch",
     "NasxError",
+    "PackedGraphs",
     "SearchSpace",
     "UsageError",
     "as_batch",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from nasx.search_spaces.canonical import DEAD
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
+
+if TYPE_CHECKING:
+    from nasx.search_spaces.packed_graphs import PackedGraphs
 
 CHUNK = 65_536  # graphs handled at once where an operation needs temporary memory
 PADDING = -1
@@ -323,14 +326,18 @@ class GraphBatch:
         return f"GraphBatch({len(self)} graphs, up to {self.max_nodes} nodes, {len(self.vocabulary)} operations)"
 
 
-def as_batch(graphs: GraphBatch | Sequence[Graph]) -> GraphBatch:
-    """Returns a batch as it is and makes one of a sequence of graphs.
+def as_batch(graphs: GraphBatch | PackedGraphs | Sequence[Graph]) -> GraphBatch:
+    """Returns a batch as it is and makes one of a sequence of graphs, or of packed ones.
 
     Raises:
         UsageError: If something in the sequence is not a graph.
     """
     if isinstance(graphs, GraphBatch):
         return graphs
+    from nasx.search_spaces.packed_graphs import PackedGraphs
+
+    if isinstance(graphs, PackedGraphs):
+        return graphs.dense()
     listed = list(graphs)
     for graph in listed:
         if not isinstance(graph, Graph):
