@@ -58,6 +58,10 @@ def search(
     acquisition: Annotated[
         str, typer.Option(help="What makes a candidate promising: mean, ucb, ei or thompson.")
     ] = "mean",
+    candidates: Annotated[
+        int | None,
+        typer.Option(help="Architectures the predictor scores in each round.", show_default="the strategy's own"),
+    ] = None,
     seed: SeedOption = 0,
     out: OutOption = None,
     storage: Annotated[str | None, typer.Option(help="Optuna storage URL; a journal in --out by default.")] = None,
@@ -81,7 +85,9 @@ def search(
     typed = {name for name in options if _was_typed(context, name)}
     subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
-    rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration", "acquisition")}
+    rounds = {
+        name: options[name] for name in ("budget", "initial", "batch", "exploration", "acquisition", "candidates")
+    }
     check_search(guess, options["strategy"], **rounds)
     common = {"strategy": options["strategy"], "seed": options["seed"], **rounds}
     name = "-".join([subject.name, options["strategy"], options["predictor"]]).replace(":", "-")

@@ -81,6 +81,7 @@ def search(
     batch: int = 10,
     exploration: float = 0.1,
     acquisition: str = "mean",
+    candidates: int | None = None,
     seed: int = 0,
     direction: Direction | None = None,
     storage: str | Path | None = None,
@@ -110,6 +111,8 @@ def search(
         exploration: Share of each batch drawn at random.
         acquisition: What makes a candidate promising: ``"mean"``, its predicted value; or ``"ucb"``, ``"ei"``,
             ``"thompson"``, which also ask the predictor how sure it is (see :mod:`nasx.acquisition`).
+        candidates: How many architectures the predictor scores in each round; the strategy's own number by default.
+            They stream by: a million take no more memory than twenty thousand.
         seed: The search's seed.
         direction: ``"maximize"`` or ``"minimize"``; by default the benchmark's own, ``"maximize"`` for a function.
         storage: None (memory), the path of a journal file, or an Optuna storage URL.
@@ -136,10 +139,10 @@ def search(
     if direction is None:
         direction = benchmark.direction if benchmark else "maximize"
     rounds = {"budget": budget, "initial": initial, "batch": batch, "exploration": exploration}
-    check_search(predictor, strategy, **rounds, acquisition=acquisition)  # type: ignore[arg-type]
+    check_search(predictor, strategy, **rounds, acquisition=acquisition, candidates=candidates)  # type: ignore[arg-type]
     store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
     allowed = _measured(benchmark) if benchmark else None
-    run = _Run(space, objective, allowed, strategy, direction, seed, budget, store, progress)
+    run = _Run(space, objective, allowed, strategy, direction, seed, budget, store, progress, candidates)
     if predictor is None:
         run.direct()
         fitted = None
@@ -171,6 +174,7 @@ def check_search(
     batch: int,
     exploration: float,
     acquisition: str = "mean",
+    candidates: int | None = None,
 ) -> None:
     """Refuses arguments of :func:`search` that make no sense, before anything is evaluated or written.
 
@@ -195,6 +199,8 @@ def check_search(
         raise UsageError(
             f"a budget of {budget} is smaller than the initial sample of {initial}; raise --budget or lower --initial"
         )
+    if candidates is not None and candidates < 1:
+        raise UsageError(f"a predictor cannot choose among {candidates} candidates; type at least 1")
     if not 0 <= exploration <= 1:
         raise UsageError(f"an exploration share of {exploration} is outside 0 to 1")
 
@@ -226,10 +232,11 @@ class _Run:
         budget: int,
         store: TrialStore,
         progress: Callable[[Progress], None] | None,
+        candidates: int | None = None,
     ) -> None:
         self.space, self.objective, self.allowed, self.store = space, objective, allowed, store
         self.strategy, self.direction, self.seed, self.budget = strategy, direction, seed, budget
-        self.progress = progress
+        self.progress, self.candidates = progress, candidates
         self.history: list[Evaluation] = []
         self.watch = Stopwatch()
 
@@ -286,6 +293,7 @@ class _Run:
             evaluated=evaluated,
             seen=seen,
             exploration=exploration,
+            candidates=self.candidates,
             allowed=self.allowed,
         )
         if acquisition != "mean" and proposals:  # what is written down is the value that was expected

@@ -44,6 +44,9 @@ class Strategy(ABC):
         self.rng = rng
         self.direction = direction
 
+    def expect(self, candidates: int) -> None:  # noqa: B027
+        """Is told how many architectures a search against a predictor will ask for; most strategies need not know."""
+
     @abstractmethod
     def ask(self, n: int = 1) -> list[Hashable]:
         """Proposes ``n`` valid architectures; they may repeat earlier ones, the caller sorts that out."""

@@ -14,6 +14,7 @@ Score = Callable[[Sequence[Hashable]], np.ndarray]
 Allowed = Callable[[Hashable], bool]
 
 _PATIENCE = 50
+_SHORTLIST = 16_384  # more than any strategy looks at by default, so that only larger searches forget
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def propose(
     """Lets a fresh strategy search against a predictor and proposes the best architectures not evaluated yet.
 
     1. The strategy starts from what is already evaluated (with its predicted scores) and looks at ``candidates``
-       architectures, asking the scoring function for their values in large batches.
+       architectures, asking the scoring function for their values in large batches. They stream by: only the best
+       16,384 or so are remembered, so that a million candidates take no more memory than twenty thousand.
     2. The best-scored ones whose canonical key is new are proposed.
     3. A share of ``exploration`` is drawn at random from the space instead: it keeps the predictor honest where it has
        seen nothing.
@@ -64,9 +66,10 @@ def propose(
         The proposals (fewer than ``n`` only where the space has no more) and the number of functional duplicates that
         would have been among them.
     """
-    scores = _search(strategy, score, evaluated, candidates or strategy.inner_candidates)
     sign = 1.0 if strategy.direction == "maximize" else -1.0
-    ranked = sorted(scores, key=lambda architecture: -sign * scores[architecture])
+    shortlist = _Shortlist(_SHORTLIST + 20 * n + len(evaluated), sign)
+    _search(strategy, score, evaluated, candidates or strategy.inner_candidates, shortlist)
+    ranked, scores = shortlist.ranked(), shortlist.scores
     explore = min(n, round(exploration * n))
     taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated), allowed)
     proposals = [Proposal(architecture, key, scores[architecture]) for key, architecture in taken.items()]
@@ -139,23 +142,52 @@ def ask_unseen(
     return proposals, avoided
 
 
-def _search(strategy: Strategy, score: Score, evaluated: Sequence[Hashable], candidates: int) -> dict[Hashable, float]:
-    """Runs the strategy against the score until it has looked at enough different architectures."""
-    scores: dict[Hashable, float] = {}
+class _Shortlist:
+    """The best of many scored architectures, in the order they were met.
+
+    Args:
+        keep: How many to remember at least; up to twice as many are held between two clearings.
+        sign: 1 where large scores are good, -1 where small ones are.
+    """
+
+    def __init__(self, keep: int, sign: float) -> None:
+        self.keep, self.sign = keep, sign
+        self.scores: dict[Hashable, float] = {}
+
+    def add(self, scores: dict[Hashable, float]) -> None:
+        self.scores.update(scores)
+        if len(self.scores) > 2 * self.keep:
+            fitness = self.sign * np.fromiter(self.scores.values(), float, len(self.scores))
+            best = np.zeros(len(fitness), bool)
+            best[np.argsort(-fitness, kind="stable")[: self.keep]] = True
+            self.scores = {a: v for (a, v), good in zip(self.scores.items(), best, strict=True) if good}
+
+    def ranked(self) -> list[Hashable]:
+        """Best first; those with equal scores in the order they were met."""
+        return sorted(self.scores, key=lambda architecture: -self.sign * self.scores[architecture])
+
+
+def _search(
+    strategy: Strategy, score: Score, evaluated: Sequence[Hashable], candidates: int, shortlist: _Shortlist
+) -> None:
+    """Runs the strategy against the score until it has looked at enough architectures, batch by batch."""
 
     def look_at(architectures: Sequence[Hashable]) -> list[float]:
-        new = [a for a in dict.fromkeys(architectures) if a not in scores]
-        if new:
-            scores.update(zip(new, map(float, score(new)), strict=True))
-        return [scores[a] for a in architectures]
+        known = shortlist.scores
+        new = [a for a in dict.fromkeys(architectures) if a not in known]
+        fresh: dict[Hashable, float] = dict(zip(new, map(float, score(new)), strict=True)) if new else {}
+        values = [fresh[a] if a in fresh else known[a] for a in architectures]
+        shortlist.add(fresh)
+        return values
 
+    strategy.expect(candidates)
     if evaluated:
         strategy.warm_start(list(evaluated), look_at(evaluated))
-    batches = -(-candidates // strategy.inner_batch)
-    for _ in range(batches):
+    asked = 0
+    while asked < candidates:
         architectures = strategy.ask(min(strategy.inner_batch, candidates))
         strategy.tell(architectures, look_at(architectures))
-    return scores
+        asked += strategy.inner_batch
 
 
 def _first_unseen(

@@ -12,6 +12,8 @@ from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.space import SearchSpace
 from nasx.strategies.base import Direction, Strategy
 
+_LARGEST_GROWTH = 50
+
 
 class RegularizedEvolution(Strategy):
     """Tournament selection, one mutation, and the oldest member dies.
@@ -64,6 +66,18 @@ class RegularizedEvolution(Strategy):
         self.crossover_probability = crossover_probability
         self.population: deque[tuple[Hashable, float]] = deque(maxlen=population_size)
         self._first_generation = population_size
+
+    def expect(self, candidates: int) -> None:
+        """Lets population and batches grow with the number of candidates where that is beyond the default, to 50-fold.
+
+        A population of 200 would have forgotten everything a hundred times over before a million candidates are seen.
+        """
+        growth = min(candidates // self.inner_candidates, _LARGEST_GROWTH)
+        if growth > 1:
+            living = self.population.maxlen or len(self.population)
+            self.population = deque(self.population, maxlen=growth * living)
+            self._first_generation += (growth - 1) * living
+            self.inner_batch = growth * type(self).inner_batch
 
     def ask(self, n: int = 1) -> list[Hashable]:
         """Children of tournament winners, or random architectures until the first generation is complete."""

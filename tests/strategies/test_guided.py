@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nasx.search_spaces.nasbench201 import NASBench201
-from nasx.strategies import STRATEGIES, make_strategy
-from nasx.strategies.guided import ask_unseen, propose, unseen
+from nasx.strategies import STRATEGIES, guided, make_strategy
+from nasx.strategies.guided import Proposal, ask_unseen, propose, unseen
+from nasx.strategies.random_search import RandomSearch
 
 
 def _score(cells: Sequence[tuple[str, ...]]) -> np.ndarray:
@@ -91,3 +93,44 @@ def test_a_small_space_is_used_up_exactly(rng: np.random.Generator) -> None:
     )
     proposals, _ = unseen(tiny, rng, 10, {tiny.canonical_key(("a",))})
     assert {proposal.architecture for proposal in proposals} == {("b",), ("c",)}
+
+
+@pytest.mark.parametrize("name", ["random", "evolution"])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_many_candidates_stream_by(name: str, direction: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a shortlist far smaller than the number of candidates the same architectures are proposed."""
+    from nasx.search_spaces.choice_space import ChoiceSpace
+    from nasx.search_spaces.graph import Graph
+
+    def build(chosen: dict[str, str]) -> Graph:
+        labels = ["input", *chosen.values(), "output"]
+        return Graph.from_edges(labels, [(node, node + 1) for node in range(len(labels) - 1)])
+
+    space = ChoiceSpace("vast", {f"layer {i}": list("abcdefghij") for i in range(18)}, build)
+    batches: list[int] = []
+
+    def score(architectures: Sequence[tuple[str, ...]]) -> np.ndarray:
+        batches.append(len(architectures))
+        return np.array([sum(map(ord, architecture)) for architecture in architectures], float)
+
+    def proposed(keep: int) -> list[Proposal]:
+        monkeypatch.setattr(guided, "_SHORTLIST", keep)
+        monkeypatch.setattr(RandomSearch, "inner_batch", 500)
+        strategy = make_strategy(name, space, rng=np.random.default_rng(3), direction=direction, inner=True)
+        evaluated = space.samples(5, np.random.default_rng(1))
+        found, _ = propose(strategy, score, 6, evaluated=evaluated, seen=(), exploration=0.0, candidates=6000)
+        return found
+
+    assert proposed(20) == proposed(10**6)
+    assert sum(batches) > 10_000
+    assert max(batches) <= 500
+
+
+def test_a_shortlist_keeps_the_best_in_the_order_they_came() -> None:
+    best = guided._Shortlist(3, sign=-1.0)
+    for number, value in enumerate([5.0, 1.0, 4.0, 1.0, 9.0, 2.0]):
+        best.add({f"{number}": value})
+    assert len(best.scores) == 6
+    best.add({"6": 0.5})
+    assert list(best.scores) == ["1", "3", "6"]
+    assert best.ranked() == ["6", "1", "3"]

@@ -7,6 +7,7 @@ import pytest
 
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.nasbench201 import NASBench201
+from nasx.strategies import make_strategy
 from nasx.strategies.regularized_evolution import RegularizedEvolution
 
 
@@ -51,3 +52,14 @@ def test_failed_members_never_win(space: NASBench201, rng: np.random.Generator) 
 def test_a_tournament_larger_than_the_population_is_refused(space: NASBench201, rng: np.random.Generator) -> None:
     with pytest.raises(UsageError, match="between 1 and population_size 3"):
         RegularizedEvolution(space, rng=rng, population_size=3, tournament_size=4)
+
+
+def test_the_population_grows_with_many_candidates(space: NASBench201, rng: np.random.Generator) -> None:
+    def expecting(candidates: int) -> RegularizedEvolution:
+        strategy = make_strategy("evolution", space, rng=rng, inner=True)
+        assert isinstance(strategy, RegularizedEvolution)
+        strategy.expect(candidates)
+        return strategy
+
+    assert [expecting(count).population.maxlen for count in (10, 4000, 40_000, 10**9)] == [200, 200, 2000, 10_000]
+    assert [expecting(count).inner_batch for count in (10, 4000, 40_000, 10**9)] == [100, 100, 1000, 5000]
