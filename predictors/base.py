@@ -7,22 +7,29 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nasx.search_spaces.batch import GraphBatch, as_batch
+from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.packed_graphs import PackedGraphs, as_graphs
 
-Graphs = GraphBatch | Sequence[Graph]
+Columns = GraphBatch | PackedGraphs
+Graphs = Columns | Sequence[Graph]
 Direction = Literal["maximize", "minimize"]
 Progress = Callable[[int, int], None]
 """Called as `progress(steps_done, steps_in_all)` while a predictor is being fitted."""
 
 FORMAT = "nasx-predictor"
 FORMAT_VERSION = 1
+
+MOST_PADDED = 2**28
+"""Entries of adjacency matrices that a predictor of padded graphs is given at once."""
+NODES_A_BUCKET = 2**15
+"""Nodes of packed graphs that a predictor of padded graphs is asked for at once."""
 
 
 class Predictor(ABC):
@@ -32,8 +39,11 @@ class Predictor(ABC):
     `sklearn.base.clone` works) and write `_fit`, `_predict`, `_state` and `_restore`. Everything a caller can do
     wrongly is checked here once. Larger predictions always mean larger targets; `direction` only says which end of
     the targets is the good one.
+
+    A class that sets `reads_packed` is given packed graphs as they are, `PackedGraphs`; others get them padded.
     """
 
+    reads_packed: ClassVar[bool] = False
     seed: int
     direction: Direction
 
@@ -60,9 +70,22 @@ class Predictor(ABC):
             UsageError: If there are no graphs, the numbers of graphs and targets differ, or a target is not finite.
         """
         check_direction(self.direction)
-        held_out = None if validation is None else check_measured(*validation, what="validation graphs")
-        self._fit(*check_measured(graphs, targets), held_out, progress)
+        held_out = None
+        if validation is not None:
+            held_out = self._read(*check_measured(*validation, what="validation graphs"))
+        self._fit(*self._read(*check_measured(graphs, targets)), held_out, progress)
         return self
+
+    def _read(self, graphs: Columns, targets: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+        """Measured graphs in a form that `_fit` reads."""
+        if self.reads_packed or isinstance(graphs, GraphBatch):
+            return graphs, targets
+        if len(graphs) * graphs.max_nodes**2 > MOST_PADDED:
+            raise UsageError(
+                f"{type(self).__name__} pads {len(graphs):,} graphs to the largest of {graphs.max_nodes:,} nodes, which "
+                "takes too much memory; use a predictor of whole networks, such as nar-former-v2:network or lightgbm"
+            )
+        return graphs.dense(), targets
 
     def predict(self, graphs: Graphs) -> NDArray[np.float64]:
         """Predicts the values of graphs.
@@ -80,7 +103,13 @@ class Predictor(ABC):
             raise UsageError(f"this {type(self).__name__} is not fitted yet; call fit(graphs, targets) first")
         if len(graphs) == 0:
             return np.zeros(0)
-        return np.asarray(self._predict(as_batch(graphs)), dtype=np.float64)
+        columns = as_graphs(graphs)
+        if self.reads_packed or isinstance(columns, GraphBatch):
+            return np.asarray(self._predict(columns), dtype=np.float64)  # type: ignore[arg-type]
+        values = np.empty(len(columns))
+        for rows in columns.buckets(NODES_A_BUCKET):
+            values[rows] = self._predict(columns[rows].dense())
+        return values
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -108,7 +137,10 @@ class Predictor(ABC):
         values = self.predict(graphs)
         if len(values) == 0:
             return values, np.zeros(0)
-        return values, np.asarray(self._deviations(as_batch(graphs), values), dtype=np.float64)
+        columns = as_graphs(graphs)
+        if not self.reads_packed and isinstance(columns, PackedGraphs):
+            columns = columns.dense()
+        return values, np.asarray(self._deviations(columns, values), dtype=np.float64)  # type: ignore[arg-type]
 
     def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         """Standard deviations `(B,)` of measurements around the predicted values."""
@@ -235,11 +267,11 @@ class Predictor(ABC):
         return f"{type(self).__name__}({params})"
 
 
-def check_measured(graphs: Graphs, targets: ArrayLike, what: str = "graphs") -> tuple[GraphBatch, NDArray[np.float64]]:
+def check_measured(graphs: Graphs, targets: ArrayLike, what: str = "graphs") -> tuple[Columns, NDArray[np.float64]]:
     """Checks measured graphs and their targets.
 
     Returns:
-        The graphs as a batch and the targets as float64 `(B,)`.
+        The graphs as a batch, or packed, and the targets as float64 `(B,)`.
 
     Raises:
         UsageError: If there are none, their numbers differ, or a target is not a finite number.
@@ -258,7 +290,7 @@ def check_measured(graphs: Graphs, targets: ArrayLike, what: str = "graphs") -> 
             f"{bad.size} of {len(values)} targets are not finite (the first is {values[bad[0]]} at position {bad[0]}); "
             "leave failed measurements out"
         )
-    return as_batch(graphs), values
+    return as_graphs(graphs), values
 
 
 def check_direction(direction: object) -> None:

@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 from nasx.search_spaces.canonical import canonical_order, live_nodes
 from nasx.search_spaces.errors import UsageError
 
+MAX_NODES = 20_000
+"""Nodes of the largest graph: its adjacency then takes 400 MB."""
+
 
 class Graph:
     """A directed acyclic graph with one operation label a node. Frozen, hashable, comparable.
@@ -64,6 +67,7 @@ class Graph:
         node_attribute_names: Sequence[str] = (),
     ) -> None:
         labels = (operations,) if isinstance(operations, str) else tuple(operations)
+        _check_size(len(labels))
         matrix = _checked_adjacency(adjacency, len(labels))
         if not all(isinstance(label, str) for label in labels):
             raise UsageError(f"operation labels must be text; got {labels!r}")
@@ -136,6 +140,7 @@ class Graph:
         Graph(input, conv, pool, output; 0>1 1>2 2>3)
         """
         count = len(operations)
+        _check_size(count)
         successors: list[set[int]] = [set() for _ in range(count)]
         waiting = [0] * count
         for source, target in edges:
@@ -302,6 +307,11 @@ class Graph:
         extra = f"; {dict(self.attributes)}" if self.attributes else ""
         extra += f"; nodes with {', '.join(self.node_attribute_names)}" if self.node_attribute_names else ""
         return f"Graph({', '.join(self.operations)}; {edges or 'no edges'}{extra})"
+
+
+def _check_size(num_nodes: int) -> None:
+    if num_nodes > MAX_NODES:
+        raise UsageError(f"a graph has {num_nodes:,} nodes; graphs of up to {MAX_NODES:,} nodes can be read")
 
 
 def _checked_adjacency(adjacency: ArrayLike, num_nodes: int) -> np.ndarray:

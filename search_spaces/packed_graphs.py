@@ -10,11 +10,14 @@ from numpy.typing import ArrayLike
 
 from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.errors import UsageError
-from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.graph import MAX_NODES, Graph
 
 SPREAD = 1.4
 """How much larger the largest graph of a bucket may be than its smallest: (1.4)^2 < 2, so that less than half of the
 work is padding, even where work grows with the square of a size."""
+
+MOST_PADDED = 2**26
+"""Entries of adjacency matrices beyond which a list of graphs is packed, not padded."""
 
 
 class PackedGraphs:
@@ -73,6 +76,8 @@ class PackedGraphs:
         node_attribute_names: Sequence[str] = (),
     ) -> None:
         codes, counts = np.asarray(operations, dtype=np.int16), np.asarray(num_nodes, dtype=np.int64)
+        if counts.max(initial=0) > MAX_NODES:
+            raise UsageError(f"a graph has {counts.max():,} nodes; graphs of up to {MAX_NODES:,} nodes can be read")
         pairs, edge_counts = np.asarray(edges, dtype=np.int32), np.asarray(num_edges, dtype=np.int64)
         words, names = tuple(vocabulary), tuple(node_attribute_names)
         if codes.ndim != 1 or counts.ndim != 1 or counts.sum() != len(codes) or (counts < 1).any():
@@ -330,7 +335,7 @@ def as_packed(graphs: PackedGraphs | GraphBatch | Sequence[Graph]) -> PackedGrap
 
 
 def as_graphs(graphs: PackedGraphs | GraphBatch | Sequence[Graph]) -> PackedGraphs | GraphBatch:
-    """Returns columns as they are; a list becomes a padded batch, or packed if its nodes have attributes.
+    """Returns columns as they are; a list becomes a padded batch, or packed if nodes have attributes or are many.
 
     Raises:
         UsageError: If something in the sequence is not a graph.
@@ -341,8 +346,10 @@ def as_graphs(graphs: PackedGraphs | GraphBatch | Sequence[Graph]) -> PackedGrap
     if isinstance(graphs, PackedGraphs | GraphBatch):
         return graphs
     listed = list(graphs)
-    whole = any(isinstance(graph, Graph) and graph.node_attributes is not None for graph in listed)
-    return PackedGraphs.from_graphs(listed) if whole else as_batch(listed)
+    known = [graph for graph in listed if isinstance(graph, Graph)]
+    whole = any(graph.node_attributes is not None for graph in known)
+    large = len(known) * max((graph.num_nodes for graph in known), default=0) ** 2 > MOST_PADDED
+    return PackedGraphs.from_graphs(listed) if whole or large else as_batch(listed)
 
 
 def _index(key: np.ndarray | Sequence[int]) -> np.ndarray:
