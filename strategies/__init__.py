@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STRATEGIES = {
     "evolution": ("regularized_evolution", "RegularizedEvolution", "regularized evolution (Real et al., 2019)"),
     "local-search": ("local_search", "LocalSearch", "hill climbing with restarts (White et al., 2021)"),
+    "nsga2": ("nsga2", "NSGA2", "NSGA-II, for several objectives (Deb et al., 2002)"),
     "random": ("random_search", "RandomSearch", "independent uniform samples"),
     "tpe": ("optuna_sampler", "OptunaSampler", "Optuna's TPE; any other sampler as optuna:NAME"),
 }
