@@ -142,10 +142,15 @@ class Dropout(nn.Module):
         if not (self.training and self.share):
             return x
         if not self.shared:
-            return F.dropout(x, self.share)
+            return x * torch.where(self._kept(x), 1 / (1 - self.share), 0.0)
         # Uniform numbers compared are several times quicker on a CPU than Bernoulli draws.
         kept = torch.rand(*x.shape[:2], 1, x.shape[-1], device=x.device) >= self.share
         return x * (kept / (1 - self.share))
+
+    def _kept(self, x: Tensor) -> Tensor:
+        """Which values stay: of every 64 random bits four values take 16 each, a quarter of what `F.dropout` costs."""
+        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        return bits.view(torch.int16)[: x.numel()].view(x.shape) >= round(self.share * 2**16) - 2**15
 
 
 def lecun_initialisation(module: nn.Module) -> None:
