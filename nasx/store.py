@@ -33,6 +33,8 @@ class Evaluation:
         value: The true value; NaN where the evaluation failed.
         duplicates_avoided: How many functional duplicates were passed over when its round was proposed.
         error: Why the evaluation failed, else None.
+        predictions: In a search with several goals, what was predicted of each; ``predicted`` is the first.
+        values: In a search with several goals, what was measured of each; ``value`` is the first.
     """
 
     round: int
@@ -42,6 +44,8 @@ class Evaluation:
     value: float
     duplicates_avoided: int = 0
     error: str | None = None
+    predictions: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
 
     @property
     def failed(self) -> bool:

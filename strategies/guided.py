@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,13 @@ class Proposal:
         architecture: The architecture.
         key: Its canonical key; no two evaluated architectures share one.
         predicted: What the scoring function said of it, in the objective's unit; NaN where nobody asked it.
+        predictions: The same where there are several goals, one value each; empty where nobody asked.
     """
 
     architecture: Hashable
     key: str
     predicted: float = float("nan")
+    predictions: tuple[float, ...] = ()
 
 
 def propose(
@@ -105,7 +108,7 @@ def unseen(
 
 
 def ask_unseen(
-    strategy: Strategy, n: int, known: dict[str, float], allowed: Allowed | None = None
+    strategy: Strategy, n: int, known: dict[str, Any], allowed: Allowed | None = None
 ) -> tuple[list[Proposal], int]:
     """Asks a strategy until it has proposed ``n`` functionally new architectures.
 
@@ -114,7 +117,8 @@ def ask_unseen(
     Args:
         strategy: The strategy; it is told the values of duplicates.
         n: How many proposals are wanted.
-        known: Canonical key -> value (NaN where the evaluation failed) of everything evaluated.
+        known: Canonical key -> what the strategy is told: the value (NaN where the evaluation failed) of everything
+            evaluated, a row of values where there are several goals.
         allowed: Says which architectures may be proposed; None allows every one.
 
     Returns:
