@@ -2,7 +2,7 @@
 
 >>> [name for name, _ in available()] # doctest: +NORMALIZE_WHITESPACE
 ['nar-former-v2', 'nar-former-v2-paper', 'nn-former', 'nar-former-v1', 'tnasp', 'gcn', 'nnlp', 'gates', \
-'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process']
+'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process', 'flops', 'flops-macs']
 >>> make_predictor("trees", trees=50)
 TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='maximize')
 """
@@ -94,6 +94,12 @@ PREDICTORS: dict[str, Entry] = {
     ),
     "gaussian-process": Entry(
         "nasx.predictors.baselines:GaussianProcess", "Gaussian process over path and count features"
+    ),
+    "flops": Entry("nasx.predictors.linear_costs:LinearCosts", "latency of whole networks: a line through their FLOPs"),
+    "flops-macs": Entry(
+        "nasx.predictors.linear_costs:LinearCosts",
+        "latency of whole networks: linear in FLOPs and memory access (baseline of NNLQP, Liu et al., ICPP 2022)",
+        {"costs": "flops,memory_bytes"},
     ),
 }
 """Every predictor of nasx itself by name; `register_predictor` adds one of your own."""

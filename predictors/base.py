@@ -82,7 +82,7 @@ class Predictor(ABC):
             return graphs, targets
         if len(graphs) * graphs.max_nodes**2 > MOST_PADDED:
             raise UsageError(
-                f"{type(self).__name__} pads {len(graphs):,} graphs to the largest of {graphs.max_nodes:,} nodes, which "
+                f"{type(self).__name__} pads {len(graphs):,} graphs to {graphs.max_nodes:,} nodes, which "
                 "takes too much memory; use a predictor of whole networks, such as nar-former-v2:network or lightgbm"
             )
         return graphs.dense(), targets
@@ -142,7 +142,7 @@ class Predictor(ABC):
             columns = columns.dense()
         return values, np.asarray(self._deviations(columns, values), dtype=np.float64)  # type: ignore[arg-type]
 
-    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    def _deviations(self, graphs: Any, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         """Standard deviations `(B,)` of measurements around the predicted values."""
         raise NotImplementedError
 

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.predictors.base import Direction, Predictor, Progress
-from nasx.predictors.features import FeatureExtractor
+from nasx.predictors.base import Columns, Direction, Predictor, Progress
+from nasx.predictors.features import Array, FeatureExtractor
+from nasx.predictors.network_features import NetworkFeatures
 from nasx.predictors.scaling import MonotoneMap, normal_scores
-from nasx.search_spaces.batch import GraphBatch
+from nasx.search_spaces.batch import GraphBatch, as_batch
+from nasx.search_spaces.errors import UsageError
+from nasx.search_spaces.packed_graphs import PackedGraphs, as_packed
+
+LARGE_CELL = 64
+"""Packed graphs without attributes of their nodes are read as cells up to so many nodes."""
+Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class FeatureBaseline(Predictor):
     """Base of predictors that fit a scikit-learn regressor to feature vectors.
 
-    What is saved is the training graphs and targets, not the fitted regressor (scikit-learn can only pickle those):
-    loading fits again, which takes a second or two and gives the same predictions with the same scikit-learn.
+    Graphs whose nodes have attributes are whole networks: their features are what their layers cost
+    (`network_features`), and positive targets, latencies over orders of magnitude, are learned as logarithms.
+
+    What is saved is the training graphs (of whole networks the features) and targets, not the fitted regressor
+    (scikit-learn can only pickle those): loading fits again, which takes a second or two and gives the same predictions
+    with the same scikit-learn.
     """
 
+    reads_packed: ClassVar[bool] = True
     chunk = 16384  # graphs whose features are in memory at once
 
     _regressor: Any = None
-    _extractor: FeatureExtractor
-    _curve: MonotoneMap | None
-    _training: tuple[GraphBatch, NDArray[np.float64]]
+    _extractor: FeatureExtractor | NetworkFeatures
+    _curve: Curve | None
+    _training: tuple[GraphBatch | Array, NDArray[np.float64]]
 
     @property
     def fitted(self) -> bool:
@@ -39,33 +51,67 @@ class FeatureBaseline(Predictor):
     def _make_regressor(self) -> Any:
         """A fresh scikit-learn regressor."""
 
-    def _learned(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], MonotoneMap | None]:
+    def _learned(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], Curve | None]:
         """What the regressor learns in place of the targets, and the way back."""
         return targets, None
 
     def _fit(
         self,
-        graphs: GraphBatch,
+        graphs: Columns,
         targets: NDArray[np.float64],
-        validation: tuple[GraphBatch, NDArray[np.float64]] | None,
+        validation: tuple[Columns, NDArray[np.float64]] | None,
         progress: Progress | None,
     ) -> None:
-        extractor = FeatureExtractor.of(graphs)
-        learned, curve = self._learned(targets)
+        if is_whole(graphs):
+            packed = as_packed(graphs)
+            networks = NetworkFeatures.of(packed)
+            self._fit_features(networks, networks(packed), targets, None)
+        else:
+            batch = as_batch(graphs)
+            cells = FeatureExtractor.of(batch)
+            self._fit_features(cells, cells(batch), targets, batch)
+
+    def _fit_features(
+        self,
+        extractor: FeatureExtractor | NetworkFeatures,
+        features: Array,
+        targets: NDArray[np.float64],
+        cells: GraphBatch | None,
+    ) -> None:
+        if cells is None and (targets > 0).all():
+            learned, curve = np.log(targets), _exp
+        else:
+            learned, curve = self._learned(targets)  # type: ignore[assignment]
         regressor = self._make_regressor()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # kernels at the edge of their bounds, for example: no harm, much noise
-            regressor.fit(extractor(graphs), learned)
+            regressor.fit(features, learned)
         self._extractor, self._curve, self._regressor = extractor, curve, regressor
-        self._training = graphs, targets
+        self._training = features if cells is None else cells, targets
 
-    def _predict(self, graphs: GraphBatch) -> NDArray[np.floating[Any]]:
-        parts = [graphs[start : start + self.chunk] for start in range(0, len(graphs), self.chunk)]
-        values = np.concatenate([self._regressor.predict(self._extractor(part)) for part in parts])
+    def _features(self, graphs: Columns) -> Array:
+        """Features of a part of the graphs, as the regressor learned them."""
+        if isinstance(self._extractor, FeatureExtractor):
+            return self._extractor(as_batch(graphs))
+        if not is_whole(graphs):
+            raise UsageError(
+                f"this {type(self).__name__} was fitted to whole networks; these graphs do not say what nodes cost "
+                "(attributes such as macs, output_1)"
+            )
+        return self._extractor(as_packed(graphs))
+
+    def _chunks(self, graphs: Columns) -> list[Columns]:
+        return [graphs[start : start + self.chunk] for start in range(0, len(graphs), self.chunk)]
+
+    def _predict(self, graphs: Columns) -> NDArray[np.floating[Any]]:
+        values = np.concatenate([self._regressor.predict(self._features(part)) for part in self._chunks(graphs)])
         return values if self._curve is None else self._curve(values)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         graphs, targets = self._training
+        if isinstance(self._extractor, NetworkFeatures):
+            return {"networks": self._extractor.state()}, {"features": graphs, "targets": targets}  # type: ignore[dict-item]
+        assert isinstance(graphs, GraphBatch)
         tensors = {
             "operations": graphs.operations,
             "adjacency": graphs.adjacency,
@@ -75,9 +121,24 @@ class FeatureBaseline(Predictor):
         return {"vocabulary": list(graphs.vocabulary)}, tensors
 
     def _restore(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+        if "networks" in state:
+            extractor = NetworkFeatures.from_state(state["networks"])
+            self._fit_features(extractor, tensors["features"], tensors["targets"], None)
+            return
         vocabulary = tuple(state["vocabulary"])
         graphs = GraphBatch(tensors["operations"], tensors["adjacency"], tensors["num_nodes"], vocabulary)
         self._fit(graphs, tensors["targets"], None, None)
+
+
+def is_whole(graphs: Columns) -> bool:
+    """Whether graphs are whole networks: their nodes have attributes, or they are packed and large."""
+    if graphs.node_attributes is not None:
+        return True
+    return isinstance(graphs, PackedGraphs) and graphs.max_nodes > LARGE_CELL
+
+
+def _exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(np.asarray(values, dtype=np.float64))
 
 
 class TreeEnsemble(FeatureBaseline):
@@ -151,7 +212,7 @@ class GaussianProcess(FeatureBaseline):
         self.seed = seed
         self.direction = direction
 
-    def _learned(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], MonotoneMap | None]:
+    def _learned(self, targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], Curve | None]:
         scores = normal_scores(targets)
         return scores, MonotoneMap.between(scores, targets)
 
@@ -160,11 +221,10 @@ class GaussianProcess(FeatureBaseline):
         """It does."""
         return True
 
-    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    def _deviations(self, graphs: Columns, values: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
         """Half the way between one deviation below and one above in the normal scores, in which it is normal."""
         assert self._curve is not None
-        parts = [graphs[start : start + self.chunk] for start in range(0, len(graphs), self.chunk)]
-        pairs = [self._regressor.predict(self._extractor(part), return_std=True) for part in parts]
+        pairs = [self._regressor.predict(self._features(part), return_std=True) for part in self._chunks(graphs)]
         means, deviations = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return (self._curve(means + deviations) - self._curve(means - deviations)) / 2
 

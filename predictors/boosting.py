@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.predictors.base import Direction, Progress
+from nasx.predictors.base import Columns, Direction, Progress
 from nasx.predictors.baselines import FeatureBaseline
-from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 
 
@@ -51,9 +50,9 @@ class LightGBM(FeatureBaseline):
 
     def _fit(
         self,
-        graphs: GraphBatch,
+        graphs: Columns,
         targets: NDArray[np.float64],
-        validation: tuple[GraphBatch, NDArray[np.float64]] | None,
+        validation: tuple[Columns, NDArray[np.float64]] | None,
         progress: Progress | None,
     ) -> None:
         if len(graphs) == 1:  # LightGBM asks for two
