@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from nasx.search_spaces.conditions import ConditionalChoices
-from nasx.search_spaces.errors import UsageError, unknown
+from nasx.search_spaces.conditions import Condition
+from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
-from nasx.search_spaces.options import Scalar, check_choices, distribution_of
-from nasx.search_spaces.space import SearchSpace
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-
-Choices: TypeAlias = tuple[Scalar, ...]
+from nasx.search_spaces.graph_maker import GraphMaker
+from nasx.search_spaces.named_choices import Choices, NamedChoices
+from nasx.search_spaces.options import Scalar
 
 ENUMERATION_LIMIT = 1_000_000  # combinations tried to count the valid ones of a constrained space
+TRACED_CANDIDATES = 200  # scored between two fits where each has to be traced first
 REJECTION_LIMIT = 1_000  # draws before a constrained space is called too tight to sample
 
 
-class ChoiceSpace(SearchSpace):
+class ChoiceSpace(NamedChoices):
     """A space in which an architecture is one value for each of some named choices.
 
     An architecture is the tuple of chosen values, in the order of the choices. Its text form is
@@ -34,13 +31,21 @@ class ChoiceSpace(SearchSpace):
     is left out of the text form and of ``{choice: value}``. Where a change brings choices into being, they take their
     first option in ``neighbours`` and a random one in ``mutate``.
 
+    A configuration whose graph function raises is passed over by ``sample``, ``mutate``, ``crossover`` and
+    ``neighbours``; ``graph`` says what went wrong. Graphs are kept in memory once made (up to 64 MB of them).
+
     Args:
         name: The name of the space.
         choices: For every choice its options: text, numbers, booleans or None. A ``range`` is a choice of whole
             numbers, which Optuna samplers know to be ordered.
-        build: Makes the operation graph of ``{choice: value}``.
+        build: Makes the operation graph of ``{choice: value}``; or a ``torch.nn.Module``, whose graph is traced
+            (``nasx.read_module``), some tenths of a second each.
         is_valid: Says whether a combination ``{choice: value}`` is allowed; all are, by default.
-        conditions: For a choice that does not always exist, when it does: ``{"kernel_2": {"depth": [2, 3]}}``.
+        conditions: For a choice that does not always exist, when it does: ``{"kernel_2": {"depth": [2, 3]}}``; a list
+            of such conditions means that one of them is enough.
+        example: What a module is called with: the shape of its input, such as ``(1, 3, 32, 32)``, a tensor, a tuple of
+            tensors, or a function that makes one of these of ``{choice: value}``.
+        graph: Makes the graph where ``build`` makes a module: for searches over more candidates than can be traced.
 
     Raises:
         UsageError: If there are no choices, a choice has no options or the same option twice, a name or option could
@@ -59,6 +64,9 @@ class ChoiceSpace(SearchSpace):
 
     A second operation only where there is a second layer:
 
+    >>> def build(chosen):
+    ...     labels = ["input", *(chosen[key] for key in ("first", "second") if key in chosen), "output"]
+    ...     return Graph.from_edges(labels, [(i, i + 1) for i in range(len(labels) - 1)])
     >>> space = ChoiceSpace(
     ...     "layers", {"depth": range(1, 3), "first": ["conv", "pool"], "second": ["conv", "pool"]}, build,
     ...     conditions={"second": {"depth": [2]}},
@@ -73,42 +81,20 @@ class ChoiceSpace(SearchSpace):
         self,
         name: str,
         choices: Mapping[str, Sequence[Scalar]],
-        build: Callable[[dict[str, Any]], Graph],
+        build: Callable[[dict[str, Any]], Any],
         *,
         is_valid: Callable[[dict[str, Any]], bool] | None = None,
-        conditions: Mapping[str, Mapping[str, Sequence[Scalar]]] | None = None,
+        conditions: Mapping[str, Condition | Sequence[Condition]] | None = None,
+        example: Any = None,
+        graph: Callable[[dict[str, Any]], Graph] | None = None,
     ) -> None:
-        self.name = name
-        self.choices: dict[str, tuple[Scalar, ...]] = {key: tuple(options) for key, options in choices.items()}
-        self._build = build
-        self._allows = is_valid
-        check_choices(self.choices)
-        self._integers = {key: options for key, options in choices.items() if isinstance(options, range)}
-        self._tree = ConditionalChoices(self.choices, conditions) if conditions else None
-        self._keys = tuple(self.choices)
-        self._options = tuple(self.choices.values())
-        self._position = tuple({option: place for place, option in enumerate(options)} for options in self._options)
-        self._written = tuple({str(option): option for option in options} for options in self._options)
+        super().__init__(name, choices, conditions, is_valid)
+        self._maker = GraphMaker(name, build, graph, example)
         self._lengths = np.array([len(options) for options in self._options])
         # one entry a (choice, other option): the moves a mutation draws from
         self._moves = [(place, step) for place, options in enumerate(self._options) for step in range(1, len(options))]
         self._combinations = self._tree.count if self._tree else math.prod(len(options) for options in self._options)
         self._valid: np.ndarray | None = None
-
-    def choice(self, architecture: Choices) -> dict[str, Any]:
-        """Returns the architecture as ``{choice: value}``, without the choices that do not exist in it."""
-        if self._tree is None:
-            return dict(zip(self._keys, architecture, strict=True))
-        return {
-            key: value
-            for key, value, conditional in zip(self._keys, architecture, self._tree.conditional, strict=True)
-            if value is not None or not conditional
-        }
-
-    def changes(self, first: Choices, second: Choices) -> int:
-        """Returns how many of the choices that exist in both architectures differ."""
-        one, other = self.choice(first), self.choice(second)
-        return sum(one[key] != other[key] for key in one.keys() & other.keys())
 
     def sample(self, rng: np.random.Generator) -> Choices:
         """Draws one architecture uniformly.
@@ -124,15 +110,17 @@ class ChoiceSpace(SearchSpace):
             else:
                 places = rng.integers(self._lengths).tolist()
                 architecture = tuple([options[place] for options, place in zip(self._options, places, strict=True)])
-            if self._allowed(architecture):
+            if self._usable(architecture):
                 return architecture
+        self._check_any_graph()
         size = self.size
-        if not size:
+        architecture = self.architecture(int(rng.integers(size))) if size else ()
+        if not size or not self._usable(architecture):
             raise UsageError(
                 f"none of {REJECTION_LIMIT} random combinations of {self.name} was valid; "
                 "describe the space by choices that are more often allowed together"
             )
-        return self.architecture(int(rng.integers(size)))
+        return architecture
 
     def samples(self, n: int, rng: np.random.Generator) -> list[Choices]:
         """Draws n architectures independently and uniformly; repeats are possible."""
@@ -143,7 +131,8 @@ class ChoiceSpace(SearchSpace):
             [options[place] for place in column]
             for options, column in zip(self._options, places.T.tolist(), strict=True)
         ]
-        return list(zip(*columns, strict=True))
+        drawn: list[Choices] = list(zip(*columns, strict=True))
+        return [one if self._usable(one) else self.sample(rng) for one in drawn] if self._may_fail else drawn
 
     def mutate(self, architecture: Choices, rng: np.random.Generator) -> Choices:
         """Changes one choice, uniformly over all one-choice variants that are valid.
@@ -161,7 +150,7 @@ class ChoiceSpace(SearchSpace):
                 mutant = self._moved(architecture, *moves[int(rng.integers(len(moves)))])
                 if self._tree is not None:
                     mutant = self._tree.settled(mutant, lambda place: self._random_option(place, rng))
-                if self._allowed(mutant):
+                if self._usable(mutant):
                     return mutant
         variants = self.neighbours(architecture)
         if variants:
@@ -175,13 +164,13 @@ class ChoiceSpace(SearchSpace):
     def crossover(self, first: Choices, second: Choices, rng: np.random.Generator) -> Choices:
         """Takes every choice from one of the two at random; returns the first if no valid mixture was found."""
         count = len(self._keys)
-        for _ in range(REJECTION_LIMIT if self._allows else 1):
+        for _ in range(REJECTION_LIMIT if self._allows or self._may_fail else 1):
             # one bit a choice
             coins = int(rng.integers(1 << count)) if count < 63 else int.from_bytes(rng.bytes(count // 8 + 1), "little")
             child = tuple([b if coins >> bit & 1 else a for bit, (a, b) in enumerate(zip(first, second, strict=True))])
             if self._tree is not None:
                 child = self._tree.settled(child, lambda place: self._inherited(place, first, second, rng))
-            if self._allowed(child):
+            if self._usable(child):
                 return child
         return first
 
@@ -195,78 +184,42 @@ class ChoiceSpace(SearchSpace):
             variants += [(*before, option, *after) for option in options if option != architecture[place]]
         if self._tree is not None:
             variants = [self._tree.settled(variant, lambda place: self._options[place][0]) for variant in variants]
-        return [variant for variant in variants if self._allowed(variant)]
-
-    def validate(self, architecture: Choices) -> None:
-        """Checks that the value is a tuple with an option of each choice, and an allowed combination.
-
-        Raises:
-            UsageError: If it is not.
-        """
-        if not isinstance(architecture, tuple) or len(architecture) != len(self._keys):
-            raise UsageError(
-                f"an architecture of {self.name} is a tuple of {len(self._keys)} values "
-                f"({', '.join(self._keys)}); got {architecture!r}"
-            )
-        for place, (key, options, value) in enumerate(zip(self._keys, self._options, architecture, strict=True)):
-            if self._tree is not None and not self._tree.exists(place, architecture):
-                if value is not None:
-                    raise self._without(key)
-                continue
-            if not any(value == option and type(value) is type(option) for option in options):
-                raise unknown(f"value of {key} in {self.name}", value, map(str, options))
-        if not self._allowed(architecture):
-            raise UsageError(f"the combination {self._plain(architecture)} is not allowed in {self.name}")
-
-    def parse(self, text: str) -> Choices:
-        """Reads ``name=value,name=value``, in any order of names.
-
-        Raises:
-            UsageError: If a name or value is unknown, a name is missing or repeated, or the combination not allowed.
-        """
-        chosen: dict[str, Scalar] = {}
-        for part in str(text).split(","):
-            key, equals, value = (piece.strip() for piece in part.partition("="))
-            if not equals:
-                raise UsageError(f"'{part}' is no choice; architectures of {self.name} are written {self._example()}")
-            if key not in self.choices:
-                raise unknown(f"choice of {self.name}", key, self._keys)
-            if key in chosen:
-                raise UsageError(f"'{key}' is chosen twice in '{text}'")
-            written = self._written[self._keys.index(key)]
-            if value not in written:
-                raise unknown(f"value of {key} in {self.name}", value, written)
-            chosen[key] = written[value]
-        architecture = self.from_params(chosen)
-        for key in chosen.keys() - self.choice(architecture).keys():
-            raise self._without(key)
-        return architecture
-
-    def format(self, architecture: Choices) -> str:
-        """Returns ``name=value,name=value`` in the order of the choices."""
-        self.validate(architecture)
-        return self._plain(architecture)
+        usable = [variant for variant in variants if self._usable(variant)]
+        if not usable:
+            self._check_any_graph()
+        return usable
 
     def graph(self, architecture: Choices) -> Graph:
-        """Returns the graph that the ``build`` function makes of the choices.
+        """Returns the graph that the ``build`` (or ``graph``) function makes of the choices.
 
         Raises:
-            UsageError: If the function fails (a cycle, for example) or returns something else; the message names the
-                configuration.
+            UsageError: If the function fails (a cycle, for example) or returns something else, or the module cannot be
+                traced; the message names the configuration.
         """
-        try:
-            graph = self._build(self.choice(architecture))
-        except Exception as error:  # whatever a user's function raises
-            said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
-            raise UsageError(
-                f"the graph function of {self.name} fails for {self._plain(architecture)}: {said}"
-            ) from error
-        if not isinstance(graph, Graph):
-            raise UsageError(
-                f"the graph function of {self.name} returned {graph!r:.80} for {self._plain(architecture)}; "
-                "it must return a nasx.Graph"
-            )
-        return graph
+        return self._maker.graph(architecture, self.choice(architecture))
+
+    def network(self, architecture: Choices) -> Any:
+        """Returns what the ``build`` function makes of the choices, made anew: a ``torch.nn.Module``, for example.
+
+        Raises:
+            UsageError: If the value is no architecture, or the function fails.
+        """
+        self.validate(architecture)
+        return self._maker.network(self.choice(architecture))
+
+    @property
+    def failures(self) -> dict[Choices, str]:
+        """The architectures met so far of which the graph function made no graph, and why."""
+        return self._maker.failures
+
+    def forget(self) -> None:
+        """Makes every graph anew when it is asked for next."""
+        self._maker.forget()
+
+    @property
+    def inner_candidates(self) -> int | None:
+        """How many architectures a search may score between two fits: few where each has to be traced."""
+        return TRACED_CANDIDATES if self._maker.traced else None
 
     @property
     def size(self) -> int | None:
@@ -307,44 +260,32 @@ class ChoiceSpace(SearchSpace):
             self._not_enumerable()
         return (combination for combination in self._all() if self._allowed(combination))
 
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Returns one Optuna distribution a choice: an ``IntDistribution`` of a range, else a categorical one."""
-        return {key: distribution_of(self._integers.get(key, options)) for key, options in self.choices.items()}
-
-    def to_params(self, architecture: Choices) -> dict[str, Any]:
-        """Returns ``{choice: value}`` of all choices; the first option of those that do not exist."""
-        self.validate(architecture)
-        chosen = self.choice(architecture)
-        return {key: chosen.get(key, options[0]) for key, options in self.choices.items()}
-
     def from_params(self, params: Mapping[str, Any]) -> Choices:
         """Returns the architecture with these values; those of choices that do not exist are passed over.
 
         Raises:
-            UsageError: If a choice is missing or unknown, or the combination is not allowed.
+            UsageError: If a choice is missing or unknown, the combination is not allowed, or it has no graph.
         """
-        for key in params:
-            if key not in self.choices:
-                raise unknown(f"choice of {self.name}", key, self._keys)
-        values: list[Any] = []
-        missing = []
-        for place, (key, options, position) in enumerate(zip(self._keys, self._options, self._position, strict=True)):
-            value = params.get(key)
-            if self._tree is not None and not self._tree.exists(place, values):
-                value = None
-            elif key not in params:
-                missing.append(key)
-            elif isinstance(value, Hashable) and value in position:
-                value = options[position[value]]
-            values.append(value)
-        if missing:
-            raise UsageError(f"{', '.join(missing)} not chosen; an architecture of {self.name} needs every choice")
-        architecture = tuple(values)
-        self.validate(architecture)
+        architecture = super().from_params(params)
+        if not self._usable(architecture):
+            self.graph(architecture)  # which says why not
         return architecture
 
-    def _allowed(self, architecture: Choices) -> bool:
-        return self._allows is None or bool(self._allows(self.choice(architecture)))
+    @property
+    def _may_fail(self) -> bool:
+        return type(self).graph is ChoiceSpace.graph  # a subclass with a graph of its own answers for it
+
+    def _usable(self, architecture: Choices) -> bool:
+        """Whether a combination is allowed and has a graph."""
+        if not self._allowed(architecture):
+            return False
+        return not self._may_fail or self._maker.has_graph(architecture, self.choice(architecture))
+
+    def _check_any_graph(self) -> None:
+        """Raises what the graph function said, where it has failed and never worked."""
+        if not self._maker.worked:
+            for architecture in self.failures:
+                self.graph(architecture)
 
     def _moved(self, architecture: Choices, place: int, step: int) -> Choices:
         options = self._options[place]
@@ -361,10 +302,6 @@ class ChoiceSpace(SearchSpace):
         """The value that one of two parents has; a random one where the choice exists in neither."""
         values = [parent[place] for parent in (first, second) if parent[place] is not None]
         return values[0] if values else self._random_option(place, rng)
-
-    def _without(self, key: str) -> UsageError:
-        assert self._tree is not None
-        return UsageError(f"{key} exists in {self.name} only where {self._tree.reason(key)}; leave it out")
 
     def _all(self) -> Iterator[Choices]:
         return iter(self._tree) if self._tree is not None else itertools.product(*self._options)
@@ -384,9 +321,3 @@ class ChoiceSpace(SearchSpace):
             allowed = [self._allowed(combination) for combination in self._all()]
             self._valid = np.flatnonzero(allowed)
         return self._valid
-
-    def _plain(self, architecture: Choices) -> str:
-        return ",".join(f"{key}={value}" for key, value in self.choice(architecture).items())
-
-    def _example(self) -> str:
-        return f"like '{self._plain(self._combination(0))}'"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nasx.search_spaces.errors import UsageError, unknown
 
-Values = tuple[Any, ...]
+Condition: TypeAlias = Mapping[str, Sequence[Any]]
+"""Values that earlier choices must have, all of them: ``{"depth": [2, 3], "kind": ["conv"]}``."""
+
+Values: TypeAlias = tuple[Any, ...]
 """One value a choice, in the order of the choices; None where a choice does not exist."""
 
 STATE_LIMIT = 20_000  # partial configurations to be told apart before conditions are called too entangled
@@ -28,7 +31,7 @@ class ConditionalChoices:
     Args:
         options: The options of every choice.
         conditions: For a choice that does not always exist: the values of earlier choices under which it does, all of
-            them at once.
+            them at once; or a list of such conditions, of which one is enough.
 
     Raises:
         UsageError: If a condition names what is not there, or too many values would have to be remembered.
@@ -41,27 +44,37 @@ class ConditionalChoices:
     """
 
     def __init__(
-        self, options: Mapping[str, Sequence[Any]], conditions: Mapping[str, Mapping[str, Sequence[Any]]]
+        self, options: Mapping[str, Sequence[Any]], conditions: Mapping[str, Condition | Sequence[Condition]]
     ) -> None:
         self.options = [tuple(values) for values in options.values()]
         keys = list(options)
-        _check(options, conditions)
-        self._asked = conditions
-        self._rules: list[list[tuple[int, Sequence[Any]]]] = [
-            [(keys.index(parent), tuple(values)) for parent, values in conditions.get(key, {}).items()] for key in keys
+        self._asked = {key: _alternatives(key, condition) for key, condition in conditions.items()}
+        _check(options, self._asked)
+        # for every choice its alternative conditions, and each as (place of a choice, values it must have)
+        self._rules: list[list[list[tuple[int, Sequence[Any]]]]] = [
+            [
+                [(keys.index(parent), tuple(values)) for parent, values in condition.items()]
+                for condition in self._asked.get(key, ())
+            ]
+            for key in keys
         ]
+        self._parents = [{parent for rule in rules for parent, _ in rule} for rules in self._rules]
         self.conditional = [bool(rules) for rules in self._rules]
         self._groups = [_Group(self, places) for places in self._linked()]
         self.count = math.prod(group.count for group in self._groups)
 
     def exists(self, place: int, values: Sequence[Any] | Mapping[int, Any]) -> bool:
         """Whether the choice at a place exists, given the values of all before it."""
-        return all(values[parent] is not None and values[parent] in allowed for parent, allowed in self._rules[place])
+        rules = self._rules[place]
+        return not rules or any(
+            all(values[parent] is not None and values[parent] in allowed for parent, allowed in rule) for rule in rules
+        )
 
     def reason(self, key: str) -> str:
         """The condition of a choice, as it is said in a sentence."""
-        return " and ".join(
-            f"{parent} is {' or '.join(map(str, values))}" for parent, values in self._asked[key].items()
+        return ", or ".join(
+            " and ".join(f"{parent} is {' or '.join(map(str, values))}" for parent, values in condition.items())
+            for condition in self._asked[key]
         )
 
     def settled(self, values: Sequence[Any], fill: Callable[[int], Any]) -> Values:
@@ -117,8 +130,8 @@ class ConditionalChoices:
     def _linked(self) -> list[list[int]]:
         """Groups of places that conditions link, in the order of their first members."""
         group_of = {place: [place] for place in range(len(self.options))}
-        for child, rules in enumerate(self._rules):
-            for parent, _ in rules:
+        for child, parents in enumerate(self._parents):
+            for parent in parents:
                 if group_of[parent] is not group_of[child]:
                     merged = sorted(group_of[parent] + group_of[child])
                     group_of.update(dict.fromkeys(merged, merged))
@@ -130,7 +143,7 @@ class _Group:
 
     def __init__(self, choices: ConditionalChoices, places: Sequence[int]) -> None:
         self._choices, self._places = choices, places
-        parents = [{parent for parent, _ in choices._rules[place]} for place in places]
+        parents = [choices._parents[place] for place in places]
         # what must be remembered of the choices before each step: those that it or a later one asks for
         self._needed = [
             [place for place in places[:step] if any(place in asked for asked in parents[step:])]
@@ -190,17 +203,24 @@ class _Group:
             self._ways[step] = {state: sum(later[way] for way in onward) for state, onward in reached[step].items()}
 
 
-def _check(options: Mapping[str, Sequence[Any]], conditions: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
+def _alternatives(key: str, condition: Any) -> list[Condition]:
+    """A condition, or a list of conditions of which one is enough, as a list."""
+    conditions = [condition] if isinstance(condition, Mapping) else condition
+    whole = isinstance(conditions, list | tuple) and all(isinstance(one, Mapping) and one for one in conditions)
+    if not whole or not conditions:
+        raise UsageError(f"the condition of '{key}' must look like {{'depth': [2, 3]}}; got {condition!r}")
+    return list(conditions)
+
+
+def _check(options: Mapping[str, Sequence[Any]], conditions: Mapping[str, Sequence[Condition]]) -> None:
     """Conditions name choices that are there, earlier ones, and options that these have."""
     keys = list(options)
-    for child, rules in conditions.items():
+    for child, alternatives in conditions.items():
         if child not in options:
             raise unknown("choice in conditions", child, keys)
         if None in options[child]:
             raise UsageError(f"choice '{child}' has a condition, so None cannot be one of its options; write 'none'")
-        if not isinstance(rules, Mapping) or not rules:
-            raise UsageError(f"the condition of '{child}' must look like {{'depth': [2, 3]}}; got {rules!r}")
-        for parent, values in rules.items():
+        for parent, values in ((parent, values) for condition in alternatives for parent, values in condition.items()):
             if parent not in options:
                 raise unknown(f"choice in the condition of '{child}'", parent, keys)
             if keys.index(parent) >= keys.index(child):

@@ -130,14 +130,76 @@ def test_constrained_space_counts_only_what_is_allowed() -> None:
         space.validate((3, "conv", True, 0.5))
 
 
+def named(chosen: dict[str, Any]) -> Graph:
+    """A graph of one node that says everything."""
+    return Graph([str(chosen)], [[0]])
+
+
+def picky(chosen: dict[str, Any]) -> Graph:
+    """A third of the configurations has no graph."""
+    if chosen["a"] == chosen["b"]:
+        raise ValueError("a and b are equal")
+    return named(chosen)
+
+
+def test_configurations_without_a_graph_are_passed_over() -> None:
+    rng = np.random.default_rng(0)
+    space = ChoiceSpace("picky", {"a": [1, 2, 3], "b": [1, 2, 3], "c": list(range(5))}, picky)
+    drawn = [*space.samples(60, rng), *(space.sample(rng) for _ in range(60))]
+    assert all(a != b for a, b, _ in drawn)
+    assert len(set(drawn)) > 20
+    for architecture in drawn:
+        moved = [space.mutate(architecture, rng), space.crossover(architecture, drawn[0], rng)]
+        assert all(a != b for a, b, _ in [*moved, *space.neighbours(architecture)])
+    assert space.failures
+    assert all(a == b and said == "ValueError: a and b are equal" for (a, b, _), said in space.failures.items())
+    assert space.is_valid((1, 1, 0))  # it can be written; it has no graph
+    for call in (space.graph, space.canonical_key, lambda a: space.from_params(space.to_params(a))):
+        with pytest.raises(UsageError, match="graph function of picky fails for a=1,b=1,c=0: ValueError: a and b are"):
+            call((1, 1, 0))
+
+
+@pytest.mark.parametrize("options", [[1, 2], list(range(1000))])
+def test_a_function_that_always_fails_says_so(options: list[int]) -> None:
+    space = ChoiceSpace("broken", {"a": options, "b": [1, 2]}, lambda chosen: chosen["c"])
+    with pytest.raises(UsageError, match="the graph function of broken fails for a=.*: KeyError: 'c'"):
+        space.sample(np.random.default_rng(0))
+    with pytest.raises(UsageError, match="the graph function of broken fails for a=.*: KeyError: 'c'"):
+        space.neighbours((1, 1))
+
+
+def test_graphs_are_made_once_until_they_are_forgotten() -> None:
+    calls = []
+
+    def counted(chosen: dict[str, Any]) -> Graph:
+        calls.append(chosen)
+        return named(chosen)
+
+    space = ChoiceSpace("counted", {"a": [1, 2, 3]}, counted)
+    graphs = [space.graph(architecture) for architecture in space.samples(50, np.random.default_rng(0))]
+    assert len(calls) == len(set(graphs)) == 3
+    copy = pickle.loads(pickle.dumps(ChoiceSpace("named", {"a": [1, 2, 3]}, named)))
+    assert copy.graph((1,)) == space.graph((1,))
+    space.forget()
+    assert space.graph((1,)) in graphs
+    assert len(calls) == 4
+
+
+def test_is_valid_that_fails_is_one_sentence() -> None:
+    conditions = {"b": {"a": [2]}}
+    space = ChoiceSpace("x", {"a": [1, 2], "b": [1, 2]}, named, is_valid=lambda c: c["b"] > 0, conditions=conditions)
+    with pytest.raises(UsageError, match="is_valid of x fails for a=1: KeyError: 'b'; choices that do not exist are"):
+        space.size  # noqa: B018
+
+
 def test_mutation_where_no_neighbour_is_allowed() -> None:
     def same(chosen: dict[str, Any]) -> bool:
         return chosen["a"] == chosen["b"]
 
-    space = ChoiceSpace("diagonal", {"a": [1, 2], "b": [1, 2]}, build, is_valid=same)
+    space = ChoiceSpace("diagonal", {"a": [1, 2], "b": [1, 2]}, named, is_valid=same)
     assert space.neighbours((1, 1)) == []
     assert space.mutate((1, 1), np.random.default_rng(0)) == (2, 2)
-    single = ChoiceSpace("single", {"a": [1]}, build)
+    single = ChoiceSpace("single", {"a": [1]}, named)
     with pytest.raises(UsageError, match="has only one architecture"):
         single.mutate((1,), np.random.default_rng(0))
 

@@ -186,7 +186,9 @@ def test_none_is_no_option_of_a_conditional_choice() -> None:
 def test_ranges_are_whole_numbers_in_order() -> None:
     from optuna.distributions import IntDistribution
 
-    space = ChoiceSpace("x", {"a": range(8, 1, -2), "b": range(3, 4), "c": [1, 2]}, build)
+    space = ChoiceSpace(
+        "x", {"a": range(8, 1, -2), "b": range(3, 4), "c": [1, 2]}, lambda chosen: Graph([str(chosen)], [[0]])
+    )
     found = space.distributions()
     assert found["a"] == IntDistribution(2, 8, step=2)
     assert found["b"] == IntDistribution(3, 3)
@@ -204,10 +206,23 @@ def test_a_graph_function_that_fails_names_the_configuration() -> None:
     for function, message in (
         (cyclic, "the graph function of x fails for a=1: .*cycle"),
         (raises, "the graph function of x fails for a=1: KeyError: 'kernel'"),
-        (lambda chosen: None, "the graph function of x returned None for a=1; it must return a nasx.Graph"),
+        (lambda chosen: None, "the graph function of x fails for a=1: it returned None; it must return a nasx.Graph"),
     ):
         with pytest.raises(UsageError, match=message):
             ChoiceSpace("x", {"a": [1, 2]}, function).graph((1,))
+
+
+def test_one_of_several_conditions_is_enough() -> None:
+    options = {"a": (1, 2), "b": ("x", "y"), "c": (1, 2, 3)}
+    either = [{"a": [2]}, {"a": [1], "b": ["y"]}]
+    choices = ConditionalChoices(options, {"c": either})
+    assert choices.count == len(set(choices)) == 6 + 3 + 1
+    assert [choices.number(values) for values in choices] == list(range(10))
+    assert choices.reason("c") == "a is 2, or a is 1 and b is y"
+    assert (1, "x", None) in set(choices)
+    assert choices.settled((1, "x", 3), lambda place: 0) == (1, "x", None)
+    with pytest.raises(UsageError, match=r"the condition of 'c' must look like \{'depth': \[2, 3\]\}; got \[\]"):
+        ConditionalChoices(options, {"c": []})
 
 
 def test_numbers_below_a_large_limit() -> None:
