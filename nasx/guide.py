@@ -157,8 +157,8 @@ class Guide:
 
     @cached_property
     def operations(self) -> set[str]:
-        """The operations of 256 random architectures: a predictor learns a code for each, trained on it or not."""
-        some = self.space.samples(256, np.random.default_rng([self.seed, 2, 0]))
+        """The operations of some random architectures: a predictor learns a code for each, trained on it or not."""
+        some = self.space.samples(min(256, self.space.inner_candidates or 256), np.random.default_rng([self.seed, 2, 0]))
         return set(self.buildable.graphs(some)[0].vocabulary)
 
     def _score(

@@ -40,6 +40,11 @@ class SearchSpace(ABC):
 
     name: str
 
+    @property
+    def inner_candidates(self) -> int | None:
+        """How many architectures a predictor may score between two fits, where graphs are slow to make; None: any."""
+        return None
+
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draws one architecture (uniformly, where the space can)."""

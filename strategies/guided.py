@@ -62,7 +62,8 @@ def propose(
         evaluated: Architectures with a known value.
         seen: Canonical keys that must not be proposed again.
         exploration: Share of random proposals, between 0 and 1.
-        candidates: How many architectures to score; ``strategy.inner_candidates`` by default.
+        candidates: How many architectures to score; ``strategy.inner_candidates`` by default, no more than
+            ``space.inner_candidates``.
         allowed: Says which architectures may be proposed (a table may not hold them all); None allows every one.
 
     Returns:
@@ -71,7 +72,7 @@ def propose(
     """
     sign = 1.0 if strategy.direction == "maximize" else -1.0
     shortlist = _Shortlist(_SHORTLIST + 20 * n + len(evaluated), sign)
-    _search(strategy, score, evaluated, candidates or strategy.inner_candidates, shortlist)
+    _search(strategy, score, evaluated, candidates or _candidates(strategy), shortlist)
     ranked, scores = shortlist.ranked(), shortlist.scores
     explore = min(n, round(exploration * n))
     taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated), allowed)
@@ -169,6 +170,11 @@ class _Shortlist:
     def ranked(self) -> list[Hashable]:
         """Best first; those with equal scores in the order they were met."""
         return sorted(self.scores, key=lambda architecture: -self.sign * self.scores[architecture])
+
+
+def _candidates(strategy: Strategy) -> int:
+    limit = strategy.space.inner_candidates
+    return strategy.inner_candidates if limit is None else min(limit, strategy.inner_candidates)
 
 
 def _search(

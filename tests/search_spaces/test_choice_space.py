@@ -162,9 +162,9 @@ def test_configurations_without_a_graph_are_passed_over() -> None:
 @pytest.mark.parametrize("options", [[1, 2], list(range(1000))])
 def test_a_function_that_always_fails_says_so(options: list[int]) -> None:
     space = ChoiceSpace("broken", {"a": options, "b": [1, 2]}, lambda chosen: chosen["c"])
-    with pytest.raises(UsageError, match="the graph function of broken fails for a=.*: KeyError: 'c'"):
+    with pytest.raises(UsageError, match=r"the graph function of broken fails for a=.*: KeyError: 'c'"):
         space.sample(np.random.default_rng(0))
-    with pytest.raises(UsageError, match="the graph function of broken fails for a=.*: KeyError: 'c'"):
+    with pytest.raises(UsageError, match=r"the graph function of broken fails for a=.*: KeyError: 'c'"):
         space.neighbours((1, 1))
 
 

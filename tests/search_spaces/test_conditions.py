@@ -183,6 +183,11 @@ def test_none_is_no_option_of_a_conditional_choice() -> None:
         ChoiceSpace("x", {"a": [1, 2], "b": [None, 1]}, build, conditions={"b": {"a": [1]}})
 
 
+def single(chosen: dict[str, Any]) -> Graph:
+    """A graph of one node that says everything."""
+    return Graph([str(chosen)], [[0]])
+
+
 def test_ranges_are_whole_numbers_in_order() -> None:
     from optuna.distributions import IntDistribution
 
