@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.space import SearchSpace
+from nasx.storages import open_storage
 from nasx.strategies.base import Direction
 from nasx.strategies.guided import Proposal
 
 if TYPE_CHECKING:
     import optuna
 
-
-#: How long a journal's lock may stand still before it counts as left behind by a killed process.
-_GRACE_SECONDS = 3
+__all__ = ["Evaluation", "TrialStore", "open_storage"]
 
 
 @dataclass(frozen=True)
@@ -51,54 +49,6 @@ class Evaluation:
     def failed(self) -> bool:
         """Whether the evaluation raised or returned no finite number."""
         return math.isnan(self.value)
-
-
-def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
-    """Opens an Optuna storage.
-
-    Args:
-        url: None for memory, a path (``.log``) for a journal file, else any storage URL Optuna takes
-            (``postgresql://...``, ``sqlite:///...``, ``redis://...``).
-
-    Raises:
-        UsageError: If the URL is not understood or its driver is missing.
-        NasxError: If the storage cannot be opened.
-    """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if url is None:
-        return optuna.storages.InMemoryStorage()
-    try:
-        if "://" in str(url):
-            return optuna.storages.get_storage(str(url))
-        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-
-        path = Path(url).absolute()  # Optuna notices the lock of a killed process only by an absolute path
-        _mend(path)
-        lock = JournalFileSymlinkLock(str(path), grace_period=_GRACE_SECONDS)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"the storage '{url}' cannot be used: {_first_line(error)}") from error
-    except Exception as error:
-        raise NasxError(f"the storage '{url}' cannot be opened: {_first_line(error)}") from error
-
-
-def _mend(journal: Path) -> None:
-    """Cleans up behind a killed process: a half-written last line, and a lock of a folder that was moved since."""
-    lock = journal.with_name(f"{journal.name}.lock")
-    if lock.is_symlink() and not lock.exists():
-        lock.unlink()
-    if not journal.exists():
-        return
-    data = journal.read_bytes()
-    if data and not data.endswith(b"\n"):
-        with journal.open("r+b") as file:
-            file.truncate(data.rfind(b"\n") + 1)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 class TrialStore:
@@ -144,6 +94,11 @@ class TrialStore:
             ) from error
         self._rounds: dict[int, list[optuna.trial.FrozenTrial]] = {}
         for trial in self.study.get_trials(deepcopy=False):
+            if not {"round", "architecture", "key"} <= trial.user_attrs.keys():
+                raise UsageError(
+                    f"the study '{study_name}' holds trial {trial.number}, which no search of nasx made; "
+                    "choose another study"
+                )
             self._rounds.setdefault(trial.user_attrs["round"], []).append(trial)
 
     def planned(self, round_index: int) -> int:
@@ -214,13 +169,13 @@ class TrialStore:
 
         attributes = trial.user_attrs
         complete = trial.state == optuna.trial.TrialState.COMPLETE
-        predicted = attributes["predicted"]
+        predicted = attributes.get("predicted")
         return Evaluation(
             round=attributes["round"],
             architecture=self.space.parse(attributes["architecture"]),
             key=attributes["key"],
             predicted=math.nan if predicted is None else predicted,
             value=float(trial.value) if complete and trial.value is not None else math.nan,
-            duplicates_avoided=attributes["duplicates_avoided"],
+            duplicates_avoided=attributes.get("duplicates_avoided", 0),
             error=attributes.get("error"),
         )
