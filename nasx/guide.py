@@ -158,7 +158,8 @@ class Guide:
     @cached_property
     def operations(self) -> set[str]:
         """The operations of some random architectures: a predictor learns a code for each, trained on it or not."""
-        some = self.space.samples(min(256, self.space.inner_candidates or 256), np.random.default_rng([self.seed, 2, 0]))
+        count = min(256, self.space.inner_candidates or 256)
+        some = self.space.samples(count, np.random.default_rng([self.seed, 2, 0]))
         return set(self.buildable.graphs(some)[0].vocabulary)
 
     def _score(
