@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nasx.benchmark import load_benchmark
     from nasx.cell_networks import build_network
+    from nasx.drawing import draw
     from nasx.evaluation import evaluate
     from nasx.noise import noise_ceiling
-    from nasx.predictors import load_predictor, make_predictor, register_predictor
+    from nasx.predictors import make_predictor, register_predictor
     from nasx.search_loop import search
     from nasx.search_spaces import get_search_space, register_search_space
     from nasx.search_spaces.choice_space import ChoiceSpace
     from nasx.search_spaces.errors import NasxError, UsageError
     from nasx.search_spaces.graph import Graph
+    from nasx.search_spaces.module_network import read_module
     from nasx.search_spaces.onnx_network import read_onnx
     from nasx.strategies import make_strategy, register_strategy
+    from nasx.trained import load_predictor
 
 __version__ = "0.1.0"
 
@@ -34,13 +37,15 @@ _HOME = {
     "NasxError": "nasx.search_spaces.errors",
     "UsageError": "nasx.search_spaces.errors",
     "build_network": "nasx.cell_networks",
+    "draw": "nasx.drawing",
     "evaluate": "nasx.evaluation",
     "get_search_space": "nasx.search_spaces",
     "load_benchmark": "nasx.benchmark",
-    "load_predictor": "nasx.predictors",
+    "load_predictor": "nasx.trained",
     "make_predictor": "nasx.predictors",
     "make_strategy": "nasx.strategies",
     "noise_ceiling": "nasx.noise",
+    "read_module": "nasx.search_spaces.module_network",
     "read_onnx": "nasx.search_spaces.onnx_network",
     "register_predictor": "nasx.predictors",
     "register_search_space": "nasx.search_spaces",
@@ -56,6 +61,7 @@ __all__ = [
     "NasxError",
     "UsageError",
     "build_network",
+    "draw",
     "evaluate",
     "get_search_space",
     "load_benchmark",
@@ -63,6 +69,7 @@ __all__ = [
     "make_predictor",
     "make_strategy",
     "noise_ceiling",
+    "read_module",
     "read_onnx",
     "register_predictor",
     "register_search_space",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from nasx.search_spaces.batch import GraphBatch, as_batch
 from nasx.search_spaces.choice_space import ChoiceSpace
+from nasx.search_spaces.configspace import from_configspace
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs
@@ -29,6 +30,7 @@ __all__ = [
     "UsageError",
     "as_batch",
     "available",
+    "from_configspace",
     "get_search_space",
     "register_search_space",
 ]
