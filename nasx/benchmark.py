@@ -15,6 +15,7 @@ from nasx.metrics import Direction
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.packed_graphs import PackedGraphs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,8 +139,8 @@ class Benchmark(ABC):
         """The architectures of these rows, or of all."""
 
     @abstractmethod
-    def graphs(self, rows: ArrayLike | None = None) -> GraphBatch:
-        """The operation graphs of these rows, or of all."""
+    def graphs(self, rows: ArrayLike | None = None) -> GraphBatch | PackedGraphs:
+        """The operation graphs of these rows, or of all; of whole networks without padding."""
 
     @abstractmethod
     def query_counts(self) -> dict[str, QueryCount]:
@@ -204,7 +205,7 @@ def load_benchmark(
 
     Args:
         name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported one (``nasx data list``), the
-            path of a ``.csv`` or ``.parquet`` table, or an object of ``nasbench.api.NASBench``,
+            path of a ``.csv`` or ``.parquet`` table or of the folder of a table of whole networks, or an object of ``nasbench.api.NASBench``,
             ``nas_201_api.NASBench201API`` or ``nats_bench`` (topology).
         dataset: The data set, where the benchmark has several. Left out, metrics are named ``dataset/metric`` and may
             be of different data sets.
@@ -246,7 +247,7 @@ def _open(name: str, dataset: str | None, space: SearchSpace | str | None) -> Ta
         if space is not None and (space if isinstance(space, str) else space.name) != table.space.name:
             raise UsageError(f"'{name}' belongs to the space '{table.space.name}'; leave space= (--space) out")
         return table
-    if Path(name).suffix.lower() in tables.SUFFIXES:
+    if Path(name).suffix.lower() in tables.SUFFIXES or (name not in tables.imported() and Path(name).is_dir()):
         table = tables.read_table(name, space)
     elif name in tables.imported():
         table = tables.open_table(name, space)

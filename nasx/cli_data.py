@@ -103,7 +103,6 @@ def data_import(
 ) -> None:
     """Import a table of your own (an architecture column and metric columns), or an official file."""
     from nasx import official, tables
-    from nasx.search_spaces import SPACES
 
     if name in official.OFFICIAL:
         if space not in (None, official.official(name).space) or direction:
@@ -112,8 +111,6 @@ def data_import(
             table = official.import_file(name, path, replace=replace, unverified=unverified, progress=progress)
     else:
         _check_own(name, path, unverified)
-        if space is None:
-            raise UsageError(f"say which search space the table belongs to, with --space: {', '.join(SPACES)}")
         directions = dict(_pair(text) for text in direction or [])
         table = tables.import_table(name, path, space, directions=directions, replace=replace)
     _show_imported(table)
@@ -176,11 +173,15 @@ def _check_own(name: str, path: Path, unverified: bool) -> None:
         raise UsageError(
             f"{path.name} is the official file of '{known.name}'; type: nasx data import {known.name} {path}"
         )
-    if unverified or path.is_dir() or path.suffix.lower() in (".pth", ".tfrecord", ".tar", ".pbz2"):
+    from nasx.network_reader import node_table_of
+
+    folder = path.is_dir() and node_table_of(path) is None
+    if unverified or folder or path.suffix.lower() in (".pth", ".tfrecord", ".tar", ".pbz2"):
         what = "--unverified" if unverified else str(path)
         raise UsageError(
             f"{what} is for an official benchmark, imported by its official name ({', '.join(official.NAMES)}); "
-            f"'{name}' is none of them, and a table of your own is a .csv or a .parquet file"
+            f"'{name}' is none of them, and a table of your own is a .csv or a .parquet file, or a folder with "
+            "networks.parquet and nodes.parquet"
         )
 
 

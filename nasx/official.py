@@ -47,6 +47,7 @@ class Official:
         reader: ``"module:function"``, called as ``function(path, progress=callable)``.
         folder: Whether it is a folder (or the ``.tar`` of one) rather than a file.
         digest_in_name: Whether the reader compares the file's MD5 with its name, and takes ``verify=False``.
+        every_row: Whether it must hold all rows.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Official:
     sha256: str | None = None
     folder: bool = False
     digest_in_name: bool = False
+    every_row: bool = True
 
     @property
     def file(self) -> str:
@@ -131,6 +133,20 @@ OFFICIAL: dict[str, Official] = {
             reader="nasx.official_nasbench201:read_nats",
             folder=True,
             **_NASBENCH201,
+        ),
+        Official(
+            name="nnlqp",
+            contents="NNLQP: latencies of whole networks of ten families on a GTX 1660 (or on nine other platforms)",
+            space="networks",
+            rows=20_000,
+            files=("unseen_structure", "multi_platform"),
+            size="size not stated",
+            licence="not stated",
+            source="https://github.com/ModelTC/NNLQP",
+            pages=("https://github.com/ModelTC/NNLQP/releases",),
+            reader="nasx.nnlqp:read",
+            folder=True,
+            every_row=False,
         ),
     )
 }
@@ -204,7 +220,7 @@ def import_file(
     table = _reader(entry)(path, progress=_stage(progress, "reading"), **options)
     if table.space.name != entry.space:
         raise NasxError(f"{path} belongs to the space '{table.space.name}', not to '{entry.space}' as '{name}' does")
-    if len(table) != entry.rows and not unverified:
+    if entry.every_row and len(table) != entry.rows and not unverified:
         raise NasxError(
             f"{path} holds {len(table):,} of the {entry.rows:,} architectures of '{name}': it may be cut short; get it "
             "again, or say that it is an extract with unverified=True (--unverified)"
@@ -362,9 +378,11 @@ def _listed(entry: Official, stored: dict[str, Any] | None) -> dict[str, Any]:
 
 def _present(name: str) -> str:
     from nasx import tables
+    from nasx.network_store import about_networks
     from nasx.table_file import read_description
 
-    verified = read_description(tables.imported()[name])["extra"].get("verified")
+    path = tables.imported()[name]
+    verified = (about_networks if path.is_dir() else read_description)(path)["extra"].get("verified")
     if verified is None:
         return "present, but a table of your own"
     return "present" if verified else "present, imported with --unverified"

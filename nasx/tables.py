@@ -4,11 +4,14 @@ A table is a CSV or Parquet file with a column ``architecture`` (the official st
 numbers. A table of NAS-Bench-101 may instead have ``adjacency`` and ``operations`` (rows of the matrix joined by ``/``,
 operations joined by ``,``), or ``module_hash``. An empty cell is a missing measurement; everything else that is not a
 number is an error that names its column and row. Rows are counted from 1, without the header.
+
+A table of whole networks brings its search space along: see :mod:`nasx.network_reader`.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace as changed
 from pathlib import Path
@@ -23,6 +26,7 @@ from nasx.metric import infer_metric
 from nasx.search_spaces import SPACES, get_search_space
 from nasx.search_spaces.cache import cache_dir
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
+from nasx.search_spaces.network_table import NetworkTable
 from nasx.search_spaces.space import SearchSpace
 from nasx.table_file import SUFFIX, Table, read_description, read_stored, write_table
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".parquet")
+NETWORKS_SUFFIX = ".networks"
 
 _NO_METRICS = ARCHITECTURE_COLUMNS | {"index", "Unnamed: 0", "__index_level_0__"}
 
@@ -44,8 +49,8 @@ def read_table(
     """Reads and checks a table; its rows keep their order.
 
     Args:
-        path: A ``.csv`` or ``.parquet`` file.
-        space: The search space its architectures belong to, as object or name.
+        path: A ``.csv`` or ``.parquet`` file; of a table of whole networks also its folder.
+        space: The search space its architectures belong to, as object or name; a table of whole networks has its own.
         name: What to call it; by default the name of the file, ending included.
         directions: Metric name -> ``"maximize"`` or ``"minimize"``, where the column's name does not tell.
 
@@ -55,13 +60,22 @@ def read_table(
     """
     path = Path(path)
     if space is None:
-        raise UsageError(f"say which search space the table belongs to, with space= (--space): {', '.join(SPACES)}")
+        from nasx.network_reader import expected, node_table_of, read_networks
+
+        if node_table_of(path) is not None:
+            return read_networks(path, name=name, directions=directions)
+        if not path.exists():
+            raise UsageError(f"there is no file {path}")
+        raise UsageError(
+            f"say which search space the table belongs to, with space= (--space): {', '.join(SPACES)}; or, if {path} "
+            f"is a table of whole networks, {expected(path)}"
+        )
     space = get_search_space(space) if isinstance(space, str) else space
-    frame = _read_frame(path)
+    frame = read_frame(path)
     if frame.empty:
         raise UsageError(f"{path} has no rows")
     architectures = architectures_of(frame, space, path.name)
-    columns = {str(c): _numbers(frame[c], str(c), path.name) for c in frame.columns if str(c) not in _NO_METRICS}
+    columns = {str(c): numbers_of(frame[c], str(c), path.name) for c in frame.columns if str(c) not in _NO_METRICS}
     if not columns:
         raise UsageError(f"{path} has no metric columns; next to the architecture it needs at least one of numbers")
     table = Table(
@@ -79,7 +93,7 @@ def read_table(
 def import_table(
     name: str,
     path: str | Path,
-    space: SearchSpace | str,
+    space: SearchSpace | str | None,
     *,
     directions: Mapping[str, str] | None = None,
     replace: bool = False,
@@ -88,8 +102,8 @@ def import_table(
 
     Args:
         name: Letters, digits, ``.``, ``_`` and ``-``.
-        path: A ``.csv`` or ``.parquet`` file.
-        space: The search space its architectures belong to.
+        path: A ``.csv`` or ``.parquet`` file; of a table of whole networks also its folder.
+        space: The search space its architectures belong to; a table of whole networks has its own.
         directions: As for :func:`read_table`.
         replace: Whether a table of that name may be replaced.
 
@@ -132,14 +146,22 @@ def store(table: Table) -> Path:
     Raises:
         NasxError: The folder cannot be written.
     """
+    if isinstance(table.space, NetworkTable):
+        from nasx import network_store
+
+        path = network_store.store_networks(_folder() / f"{table.name}{NETWORKS_SUFFIX}", table)
+        (_folder() / f"{table.name}{SUFFIX}").unlink(missing_ok=True)
+        return path
     path = _folder() / f"{table.name}{SUFFIX}"
     write_table(path, table)
+    shutil.rmtree(_folder() / f"{table.name}{NETWORKS_SUFFIX}", ignore_errors=True)
     return path
 
 
 def imported() -> dict[str, Path]:
-    """Name -> file of every imported table."""
-    return {path.stem: path for path in sorted(_folder().glob(f"*{SUFFIX}")) if not path.name.startswith(".")}
+    """Name -> file of every imported table, or its folder where it is one of whole networks."""
+    found = [*_folder().glob(f"*{SUFFIX}"), *_folder().glob(f"*{NETWORKS_SUFFIX}")]
+    return {path.stem: path for path in sorted(found) if not path.name.startswith(".")}
 
 
 def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
@@ -156,6 +178,14 @@ def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
     known = imported()
     if name not in known:
         raise unknown("imported table", name, known)
+    if known[name].is_dir():
+        from nasx.network_store import open_networks
+
+        if space is not None:
+            raise UsageError(
+                f"'{name}' is a table of whole networks, which has its own space; leave space= (--space) out"
+            )
+        return open_networks(known[name])
     if space is None:
         space = str(read_description(known[name])["space"])
         if space not in SPACES:
@@ -183,10 +213,17 @@ def list_data() -> list[dict[str, Any]]:
             }
         )
     for name, path in imported().items():
-        entry: dict[str, Any] = {"name": name, "contents": "", "rows": 0, "size": _size(path.stat().st_size)}
+        entry: dict[str, Any] = {"name": name, "contents": "", "rows": 0, "size": ""}
         try:
-            description = read_description(path)
-            metrics = [metric["name"] for metric in description["metrics"]]
+            if path.is_dir():
+                from nasx.network_store import about_networks
+
+                description = about_networks(path) | {"space": NetworkTable.name}
+                metrics, entry["size"] = description["metrics"], _size(description["size"])
+            else:
+                entry["size"] = _size(path.stat().st_size)
+                description = read_description(path)
+                metrics = [metric["name"] for metric in description["metrics"]]
             shown = ", ".join(metrics[:4]) + (f" and {len(metrics) - 4} more" if len(metrics) > 4 else "")
             entry |= {"contents": f"{description['space']}: {shown}", "rows": description["rows"]}
             entry |= {"licence": description["licence"], "source": description["source"], "present": "present"}
@@ -204,7 +241,13 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet file as a DataFrame.
+
+    Raises:
+        UsageError: It does not exist or has another ending.
+        NasxError: It cannot be read as what its ending says.
+    """
     import pandas as pd
 
     suffix = path.suffix.lower()
@@ -225,8 +268,18 @@ def _read_frame(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def _numbers(column: pd.Series, name: str, file: str) -> NDArray[Any]:
-    """A column as float32 (where it is stored so) or float64; NaN where it is empty."""
+def numbers_of(column: pd.Series, name: str, file: str, *, finite: bool = True) -> NDArray[Any]:
+    """A column as float32 (where it is stored so) or float64; NaN where it is empty.
+
+    Args:
+        column: The column.
+        name: Its name, for messages.
+        file: The name of the table, for messages.
+        finite: Whether an infinite value is an error.
+
+    Raises:
+        UsageError: It holds something that is no number, or nothing.
+    """
     import pandas as pd
 
     kind = column.dtype
@@ -244,7 +297,7 @@ def _numbers(column: pd.Series, name: str, file: str) -> NDArray[Any]:
             )
         values = parsed
     infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
+    if finite and len(infinite):
         raise UsageError(
             f"column '{name}', row {infinite[0] + 1} of {file}: the value is infinite; "
             "leave it empty where there is no measurement"

@@ -14,6 +14,7 @@ from nasx.benchmark import Benchmark, BudgetSpent, Floats, QueryCount, Rows
 from nasx.metric import find_metric
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.packed_graphs import PackedGraphs
 from nasx.table_file import Table
 
 
@@ -68,7 +69,7 @@ class TabularBenchmark(Benchmark):
         self._queries: Counter[str] = Counter()
         self._asked: defaultdict[str, NDArray[np.bool_]] = defaultdict(partial(_nothing_asked, len(table)))
         self._spent = 0
-        self._all_graphs: GraphBatch | None = None
+        self._all_graphs: GraphBatch | PackedGraphs | None = None
 
     @property
     def target(self) -> str:
@@ -157,7 +158,7 @@ class TabularBenchmark(Benchmark):
             return list(stored) if rows is None else [stored[int(row)] for row in np.asarray(rows)]
         return [self.space.architecture(index) for index in self._indices(rows).tolist()]
 
-    def graphs(self, rows: ArrayLike | None = None) -> GraphBatch:
+    def graphs(self, rows: ArrayLike | None = None) -> GraphBatch | PackedGraphs:
         """The operation graphs of these rows, or of all (made once)."""
         if rows is not None:
             if self._all_graphs is not None:
@@ -171,7 +172,7 @@ class TabularBenchmark(Benchmark):
         """How often each metric was asked for, and for how many distinct measured architectures."""
         return {metric: QueryCount(count, int(self._asked[metric].sum())) for metric, count in self._queries.items()}
 
-    def _graphs(self, rows: Rows | None) -> GraphBatch:
+    def _graphs(self, rows: Rows | None) -> GraphBatch | PackedGraphs:
         if isinstance(self.source.architectures, list):
             return self.space.graphs(self.architectures(rows))
         return self.space.graphs_of_indices(self._indices(rows))

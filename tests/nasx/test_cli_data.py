@@ -128,7 +128,7 @@ MISTAKES = [
     (["get", "own"], 2, "known: nasbench101"),
     (["get", "toy", "--url", "ftp://host/x"], 2, "begins with https://"),
     (["get", "nats-bench", "--url", "https://host/x"], 2, "no published checksum"),
-    (["import", "own", "{own}"], 2, "with --space: nasbench101"),
+    (["import", "own", "{own}"], 2, "(--space): nasbench101"),
     (["import", "own", "{own}", "--space", "nasbench201", "--direction", "score"], 2, "not METRIC=maximize"),
     (["import", "own", "{own}", "--space", "nasbench201", "--unverified"], 2, "--unverified is for an official"),
     (["import", "own", "missing.csv", "--space", "nasbench201"], 2, "there is no file missing.csv"),
