@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,12 +40,16 @@ class Predictor(ABC):
     wrongly is checked here once. Larger predictions always mean larger targets; `direction` only says which end of
     the targets is the good one.
 
-    A class that sets `reads_packed` is given packed graphs as they are, `PackedGraphs`; others get them padded.
+    A class whose `reads_packed` is true is given packed graphs as they are, `PackedGraphs`; others get them padded.
     """
 
-    reads_packed: ClassVar[bool] = False
     seed: int
     direction: Direction
+
+    @property
+    def reads_packed(self) -> bool:
+        """Whether `_fit` and `_predict` are given packed graphs as they are, and not padded."""
+        return False
 
     def fit(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,17 @@ class FeatureBaseline(Predictor):
     with the same scikit-learn.
     """
 
-    reads_packed: ClassVar[bool] = True
     chunk = 16384  # graphs whose features are in memory at once
 
     _regressor: Any = None
     _extractor: FeatureExtractor | NetworkFeatures
     _curve: Curve | None
     _training: tuple[GraphBatch | Array, NDArray[np.float64]]
+
+    @property
+    def reads_packed(self) -> bool:
+        """It does read packed graphs."""
+        return True
 
     @property
     def fitted(self) -> bool:

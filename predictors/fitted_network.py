@@ -6,16 +6,19 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import kendalltau
 from torch import nn
 
 from nasx.predictors.feature_process import FeatureProcess
 from nasx.predictors.features import Array, known_paths, node_features, path_encoding, summary_features
 from nasx.predictors.inputs import Inputs, encode
+from nasx.predictors.layer_encoding import Encoding
+from nasx.predictors.memory import halving
 from nasx.predictors.random_walks import visits, walk_features
 from nasx.predictors.scaling import MonotoneMap, Scaling, ScoreMap, TargetScaler
 from nasx.predictors.signal_features import signal_features
@@ -52,6 +55,12 @@ class TorchConfig(TrainingConfig):
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""
     target_scaling: Scaling = "unit"
+    node_attributes: Encoding = "none"
+    """How attributes of nodes and of whole networks are read (`layer_encoding`); none: graphs are cells without any."""
+    reads_edges: ClassVar[bool] = True
+    """Whether a network reads the adjacency of whole networks."""
+    reads_costs: ClassVar[bool] = False
+    """Whether nodes of whole networks begin with their multiply-adds and bytes as they are."""
 
 
 Build = Callable[[TorchConfig, tuple[str, ...], Inputs], nn.Module]
@@ -139,12 +148,22 @@ class FittedNetwork:
             if self.process is not None and inputs.summary is not None:
                 scores[members, rows] = self.process(inputs.summary).cpu().numpy()
 
-        _for_each(score, list(_chunks(distinct.num_nodes)), self.device)
+        def score_all(nodes: int) -> None:
+            for_each(score, list(_chunks(distinct.num_nodes, nodes)), self.device)
+
+        halving(score_all, NODES_A_CHUNK, "nodes scored together")
         return scores[:, place]
 
     def predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
         """Predicted targets `(B,)`."""
         return self.scaler.unscaled(self.score_map(self.scores(self.readable(graphs))))
+
+    def quality(self, graphs: GraphBatch, targets: NDArray[np.float64]) -> float:
+        """Kendall's tau on held-out graphs; -1 where it is undefined."""
+        scores = self.scores(self.readable(graphs))
+        scores = scores / np.maximum(scores.std(axis=1, keepdims=True), 1e-9)  # no member outvotes the others
+        tau = float(kendalltau(scores.mean(axis=0), targets).statistic)
+        return -1.0 if np.isnan(tau) else tau
 
     def deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The process's standard deviations around predicted targets, `(B,)` each.
@@ -162,7 +181,7 @@ class FittedNetwork:
             assert summary is not None
             found[rows] = process.deviations(summary).cpu().numpy()
 
-        _for_each(deviate, list(_chunks(readable.num_nodes)), self.device)
+        for_each(deviate, list(_chunks(readable.num_nodes)), self.device)
         curve = self.normal_curve
         place = MonotoneMap(curve.y, curve.x)(values)
         return (curve(place + found) - curve(place - found)) / 2
@@ -203,20 +222,27 @@ class FittedNetwork:
         )
         if "summary.mean" in tensors:
             fitted.summary_scaler = tensors["summary.mean"], tensors["summary.deviation"]
-        if config.path_features:
-            fitted.paths = tensors["paths"]
-        if "process" in state:
-            features, weights = tensors["process.features"], tensors["process.weights"]
-            fitted.process = FeatureProcess(features, weights, **state["process"])
-            fitted.normal_curve = MonotoneMap(**state["normal_curve"])
-        blank = GraphBatch([[0]], [[[False]]], [1], vocabulary)
-        network = build(config, vocabulary, fitted.inputs(blank))
+        fitted._restore_parts(state, tensors)
+        network = build(config, vocabulary, fitted._blank_inputs())
         network.load_state_dict({key: torch.from_numpy(tensors[f"network.{key}"]) for key in network.state_dict()})
         fitted.network = network.to(device).eval()
         return fitted
 
+    def _restore_parts(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Takes back what else `state` gave."""
+        if self.config.path_features:
+            self.paths = tensors["paths"]
+        if "process" in state:
+            features, weights = tensors["process.features"], tensors["process.weights"]
+            self.process = FeatureProcess(features, weights, **state["process"])
+            self.normal_curve = MonotoneMap(**state["normal_curve"])
 
-def _for_each(do: Callable[[NDArray[np.intp]], None], chunks: list[NDArray[np.intp]], device: torch.device) -> None:
+    def _blank_inputs(self) -> Inputs:
+        """Inputs of some graph, for their shape."""
+        return self.inputs(GraphBatch([[0]], [[[False]]], [1], self.vocabulary))
+
+
+def for_each(do: Callable[[NDArray[np.intp]], None], chunks: list[NDArray[np.intp]], device: torch.device) -> None:
     """Handles chunks, on a CPU each thread its own: a chunk is too small to be shared between threads."""
     threads = min(torch.get_num_threads(), len(chunks)) if device.type == "cpu" else 1
     if threads < 2:
@@ -237,8 +263,8 @@ def _joined(*arrays: Array | None) -> Array | None:
     return np.concatenate(present, axis=-1) if present else None
 
 
-def _chunks(num_nodes: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.intp]]:
+def _chunks(num_nodes: NDArray[np.integer[Any]], nodes: int = NODES_A_CHUNK) -> Iterator[NDArray[np.intp]]:
     """Row numbers in chunks of graphs of one size, so that nothing is padded."""
     for count in np.unique(num_nodes):
         rows = np.flatnonzero(num_nodes == count)
-        yield from np.array_split(rows, -(-len(rows) * int(count) // (CHUNKS_ENCODED * NODES_A_CHUNK)))
+        yield from np.array_split(rows, -(-len(rows) * int(count) // (CHUNKS_ENCODED * nodes)))

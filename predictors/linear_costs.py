@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ class LinearCosts(Predictor):
     [3.0, 5.0, 9.0]
     """
 
-    reads_packed: ClassVar[bool] = True
     _weights: NDArray[np.float64] | None = None
     _least: float
 
@@ -43,6 +42,11 @@ class LinearCosts(Predictor):
         self.costs = costs
         self.seed = seed
         self.direction = direction
+
+    @property
+    def reads_packed(self) -> bool:
+        """It does read packed graphs."""
+        return True
 
     @property
     def fitted(self) -> bool:

@@ -10,18 +10,19 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 from torch import nn
 
 from nasx.predictors.augmentation import first_reorderings
 from nasx.predictors.base import Direction, Predictor, Progress
 from nasx.predictors.feature_process import MOST_ROWS, FeatureProcess
 from nasx.predictors.fitted_network import FittedNetwork, TorchConfig
+from nasx.predictors.fitted_packed import FittedPacked
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
+from nasx.predictors.memory import halving
+from nasx.predictors.network_inputs import Bucketed
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
 from nasx.predictors.trainer import train
-from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError, unknown
 
 
@@ -42,7 +43,7 @@ class TorchPredictor(Predictor):
     def _build(self, config: Any, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         """A fresh network that maps `Inputs` of `(E, b)` graphs, shaped as the given ones, to scores `(E, b)`."""
 
-    def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
+    def _finish(self, network: nn.Module, graphs: Any) -> None:
         """Called with the trained network and its training graphs, as they were read."""
 
     @property
@@ -61,31 +62,63 @@ class TorchPredictor(Predictor):
             raise UsageError(f"this {type(self).__name__} is not fitted yet; call fit(graphs, targets) first")
         return self._fitted.network
 
+    @property
+    def reads_packed(self) -> bool:
+        """Whether it reads whole networks, packed and with attributes, and not cells."""
+        return self.config.node_attributes != "none"  # type: ignore[no-any-return]
+
     def _fit(
         self,
-        graphs: GraphBatch,
+        graphs: Any,
         targets: NDArray[np.float64],
-        validation: tuple[GraphBatch, NDArray[np.float64]] | None,
+        validation: tuple[Any, NDArray[np.float64]] | None,
         progress: Progress | None,
     ) -> None:
-        config, device = self.config, resolve_device(self.device)
+        config = self.config
+        if not self.reads_packed and graphs.node_attributes is not None:
+            raise UsageError(
+                f"{type(self).__name__} with preset '{getattr(self, 'preset', 'default')}' reads cells, not nodes "
+                "with attributes; use layer-costs, nar-former-v2:network, nn-former:network or nnlp:network"
+            )
+
+        def attempt(batch_size: int) -> FittedNetwork:
+            smaller = dataclasses.replace(config, batch_size=batch_size)
+            return self._trained(smaller, graphs, targets, validation, progress)
+
+        self._fitted = halving(attempt, config.batch_size, "graphs a training step")
+
+    def _trained(
+        self,
+        config: Any,
+        graphs: Any,
+        targets: NDArray[np.float64],
+        validation: tuple[Any, NDArray[np.float64]] | None,
+        progress: Progress | None,
+    ) -> FittedNetwork:
+        """A trained network and what surrounds it."""
+        device = resolve_device(self.device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
-            fitted = FittedNetwork.prepared(config, graphs, targets, device, self._build)
+            kind = FittedPacked if self.reads_packed else FittedNetwork
+            fitted = kind.prepared(config, graphs, targets, device, self._build)
             graphs, scaled = fitted.readable(graphs), fitted.scaler.scaled(targets)
-            inputs = fitted.inputs(graphs)
-            copies = None
-            if config.consistency:
-                copies = fitted.inputs(first_reorderings(graphs)) if config.copies == "reordered" else inputs
+            copies, network = None, fitted.network
+            inputs: Any
+            if isinstance(fitted, FittedPacked):
+                inputs, network = fitted.source(graphs), Bucketed(network)
+            else:
+                inputs = fitted.inputs(graphs)
+                if config.consistency:
+                    copies = fitted.inputs(first_reorderings(graphs)) if config.copies == "reordered" else inputs
             train(
-                fitted.network,
+                network,
                 inputs,
                 copies,
                 torch.from_numpy(scaled).to(device, torch.float32),
                 config,
-                members=config.members,
+                members=1 if self.reads_packed else config.members,  # members share the batches of whole networks
                 direction=self.direction,
-                validate=None if validation is None else lambda: _tau(fitted, *validation),
+                validate=None if validation is None else lambda: fitted.quality(*validation),
                 progress=progress,
             )
             if config.process_vote and inputs.summary is not None:
@@ -95,9 +128,9 @@ class TorchPredictor(Predictor):
         self._finish(fitted.network, graphs)
         if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):
             fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled)
-        self._fitted = fitted
+        return fitted
 
-    def _predict(self, graphs: GraphBatch) -> NDArray[np.float64]:
+    def _predict(self, graphs: Any) -> NDArray[np.float64]:
         assert self._fitted is not None
         return self._fitted.predict(graphs)
 
@@ -107,7 +140,7 @@ class TorchPredictor(Predictor):
         config = self.config
         return config.process_vote and (config.summary_features or config.walk_features or config.signal_features)
 
-    def _deviations(self, graphs: GraphBatch, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _deviations(self, graphs: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
         assert self._fitted is not None
         return self._fitted.deviations(graphs, values)
 
@@ -117,15 +150,8 @@ class TorchPredictor(Predictor):
 
     def _restore(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         device = resolve_device(self.device)
-        self._fitted = FittedNetwork.restored(type(self.config), state, tensors, device, self._build)
-
-
-def _tau(fitted: FittedNetwork, graphs: GraphBatch, targets: NDArray[np.float64]) -> float:
-    """Kendall's tau on held-out graphs; -1 where it is undefined."""
-    scores = fitted.scores(fitted.readable(graphs))
-    scores = scores / np.maximum(scores.std(axis=1, keepdims=True), 1e-9)  # no member outvotes the others
-    tau = float(kendalltau(scores.mean(axis=0), targets).statistic)
-    return -1.0 if np.isnan(tau) else tau
+        kind = FittedPacked if "encoder" in state else FittedNetwork
+        self._fitted = kind.restored(type(self.config), state, tensors, device, self._build)
 
 
 def resolve_device(device: str) -> torch.device:
