@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -205,8 +206,8 @@ def load_benchmark(
 
     Args:
         name: An embedded benchmark (``"nasbench201"``, ``"nasbench-graph"``), an imported one (``nasx data list``), the
-            path of a ``.csv`` or ``.parquet`` table or of the folder of a table of whole networks, or an object of ``nasbench.api.NASBench``,
-            ``nas_201_api.NASBench201API`` or ``nats_bench`` (topology).
+            path of a ``.csv`` or ``.parquet`` table or of the folder of a table of whole networks, or an object of
+            ``nasbench.api.NASBench``, ``nas_201_api.NASBench201API`` or ``nats_bench`` (topology).
         dataset: The data set, where the benchmark has several. Left out, metrics are named ``dataset/metric`` and may
             be of different data sets.
         space: The search space of a table given by its path (name or object), or of one imported from a space of
@@ -247,14 +248,18 @@ def _open(name: str, dataset: str | None, space: SearchSpace | str | None) -> Ta
         if space is not None and (space if isinstance(space, str) else space.name) != table.space.name:
             raise UsageError(f"'{name}' belongs to the space '{table.space.name}'; leave space= (--space) out")
         return table
-    if Path(name).suffix.lower() in tables.SUFFIXES or (name not in tables.imported() and Path(name).is_dir()):
+    if Path(name).suffix.lower() in tables.SUFFIXES:
         table = tables.read_table(name, space)
+    elif name in tables.shipped():
+        table = dataclasses.replace(tables.read_table(tables.shipped()[name], space), name=name)
     elif name in tables.imported():
         table = tables.open_table(name, space)
     elif name in official.NAMES:
         raise official.absent(name)
+    elif Path(name).is_dir():
+        table = tables.read_table(name, space)
     else:
-        error = unknown("benchmark", name, [*embedded.NAMES, *official.NAMES, *tables.imported()])
+        error = unknown("benchmark", name, [*embedded.NAMES, *tables.shipped(), *official.NAMES, *tables.imported()])
         raise UsageError(f"{error}; a table can also be given by the path of a .csv or .parquet file")
     return table
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 NETWORKS, NODES = "networks", "nodes"
 _NAME_COLUMNS = ("name", "model", *ID_COLUMNS)
-_COUNTED = {"parameters", "params", "flops", "macs", "nodes", "size", "memory", "bytes", "batch"}
+#: Words in the names of columns that say what a network is, not what was measured. Other numbers (a count of runs, a
+#: time) are neither: they must not become inputs of a predictor.
+_COUNTED = {"parameters", "params", "flops", "macs", "nodes", "resolution", "memory", "batch"}
 _POSITIVE_UNITS = {"ms", "s", "mJ"}
 
 
@@ -199,7 +201,7 @@ def _columns(
         )
         if is_metric:
             measured[name] = numbers_of(frame[column], name, file, finite=False)
-        elif pd.api.types.is_numeric_dtype(frame[column].dtype):
+        elif not words.isdisjoint(_COUNTED) and pd.api.types.is_numeric_dtype(frame[column].dtype):
             known[name.lower()] = numbers_of(frame[column], name, file).astype(np.float64)
     return measured, known
 

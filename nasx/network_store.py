@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nasx.metric import infer_metric
-from nasx.network_reader import NETWORKS, NODES, read_networks
+from nasx.network_reader import NETWORKS, NODES, node_table_of, read_networks
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.network_table import NetworkTable
 from nasx.search_spaces.packed_graphs import PackedGraphs
@@ -133,7 +133,10 @@ def store_networks(path: Path, table: Table) -> Path:
 
 
 def about_networks(path: Path) -> dict[str, Any]:
-    """What a stored table says about itself, without reading it: licence, source, metrics, rows and size.
+    """What a table says about itself, without reading it: licence, source, metrics, rows and size.
+
+    Args:
+        path: The folder of a stored table, or the file of one that comes with nasx.
 
     Raises:
         NasxError: It is damaged.
@@ -141,11 +144,12 @@ def about_networks(path: Path) -> dict[str, Any]:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path / f"{NETWORKS}.parquet")
+        parts = node_table_of(path) or (path, path)
+        file = pyarrow.parquet.ParquetFile(parts[0])
         about = json.loads((file.schema_arrow.metadata or {}).get(_KEY, b"{}"))
-        size = sum(part.stat().st_size for part in path.glob("*.parquet"))
+        size = sum(part.stat().st_size for part in parts)
         return {
-            "metrics": [],
+            "metrics": _metrics(file),
             "licence": "your own",
             "source": "",
             **about,
@@ -154,6 +158,10 @@ def about_networks(path: Path) -> dict[str, Any]:
         }
     except Exception as error:  # readers fail in many ways on a truncated file
         raise NasxError(f"the table of networks in {path} is damaged; import it again") from error
+
+
+def _metrics(file: Any) -> list[str]:
+    return [name for name in file.schema_arrow.names if infer_metric(name, np.ones(1)).unit == "ms"]
 
 
 def open_networks(path: Path) -> Table:

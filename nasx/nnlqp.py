@@ -1,8 +1,8 @@
 """NNLQP as it is published: a text file of latencies beside a folder of ONNX files without weights.
 
 Each line of ``gt.txt`` or ``gt_stage.txt`` is ``ID PATH BATCH LATENCY_MS FAMILY PLATFORM [train|test]``, separated by
-spaces; the path is relative to the text file. A network is a path and a batch size; each platform is a metric. The stages
-are not read: in ``gt_stage.txt`` the last 200 networks of a family test, which the split ``in-domain`` does by itself.
+spaces; the path is relative to the text file. A network is a path and a batch size; each platform is a metric. The
+stages are not read: in ``gt_stage.txt`` the last 200 networks of a family test, as under the split ``in-domain``.
 
 Source: Liu et al., NNLQP, ICPP 2022; the layout is that of the repository ModelTC/NNLQP, ``gt_stage.txt`` that of
 NAR-Former V2 (yuny220/NAR-Former-V2).

@@ -118,7 +118,7 @@ def import_table(
         raise UsageError(
             f"'{name}' cannot be the name of a table; use letters, digits, '.', '_' and '-', no file ending"
         )
-    if name in embedded.NAMES:
+    if name in embedded.NAMES or name in shipped():
         raise UsageError(f"'{name}' is the name of an embedded benchmark; choose another, such as '{name}-mine'")
     from nasx import official
 
@@ -162,6 +162,14 @@ def imported() -> dict[str, Path]:
     """Name -> file of every imported table, or its folder where it is one of whole networks."""
     found = [*_folder().glob(f"*{SUFFIX}"), *_folder().glob(f"*{NETWORKS_SUFFIX}")]
     return {path.stem: path for path in sorted(found) if not path.name.startswith(".")}
+
+
+def shipped() -> dict[str, Path]:
+    """Name -> file of every table of measured networks that comes with nasx."""
+    from nasx.network_reader import node_table_of
+
+    found = sorted((Path(__file__).parent / "measured").glob("*.parquet"))
+    return {path.stem: path for path in found if node_table_of(path) is not None}
 
 
 def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
@@ -212,20 +220,21 @@ def list_data() -> list[dict[str, Any]]:
                 "present": "present" if all(paths) else f"absent: {package.install}",
             }
         )
-    for name, path in imported().items():
+    for name, path in {**shipped(), **imported()}.items():
         entry: dict[str, Any] = {"name": name, "contents": "", "rows": 0, "size": ""}
         try:
-            if path.is_dir():
+            if path.suffix != SUFFIX:
                 from nasx.network_store import about_networks
 
                 description = about_networks(path) | {"space": NetworkTable.name}
                 metrics, entry["size"] = description["metrics"], _size(description["size"])
+                entry["contents"] = description.get("contents", "")
             else:
                 entry["size"] = _size(path.stat().st_size)
                 description = read_description(path)
                 metrics = [metric["name"] for metric in description["metrics"]]
             shown = ", ".join(metrics[:4]) + (f" and {len(metrics) - 4} more" if len(metrics) > 4 else "")
-            entry |= {"contents": f"{description['space']}: {shown}", "rows": description["rows"]}
+            entry |= {"contents": entry["contents"] or f"{description['space']}: {shown}", "rows": description["rows"]}
             entry |= {"licence": description["licence"], "source": description["source"], "present": "present"}
         except NasxError:
             entry |= {"licence": "", "source": "", "present": "damaged: import it again"}
