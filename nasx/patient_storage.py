@@ -46,6 +46,7 @@ class PatientStorage(BaseStorage):
         self._storage, self._name, self.patience = storage, name, patience
         #: Told when the waiting begins.
         self.on_wait: Callable[[], None] | None = None
+        self._away = False
 
     def _ask(self, operation: Callable[[], T], done: Callable[[], T | None] | None = None) -> T:
         """Runs an operation until it succeeds; ``done`` gives its result if an earlier attempt did succeed."""
@@ -56,7 +57,9 @@ class PatientStorage(BaseStorage):
                     found = done()
                     if found is not None:
                         return found
-                return operation()
+                result = operation()
+                self._away = False
+                return result
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in _FULL:
                     raise NasxError(f"{self._name} cannot be written: {error.strerror}; make room first") from error
@@ -67,7 +70,8 @@ class PatientStorage(BaseStorage):
                         f"{self._name} has not answered for {self.patience:g} s ({_reason(error)}); "
                         "what was evaluated is in it, continue when it is back"
                     ) from error
-                if not attempt:
+                if not self._away:
+                    self._away = True
                     _log.warning("%s does not answer (%s); trying again", self._name, _reason(error))
                     if self.on_wait is not None:
                         self.on_wait()

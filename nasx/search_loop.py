@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import numpy as np
 
 from nasx.acquisition import check_acquisition
 from nasx.benchmark import Benchmark
+from nasx.candidates import RankedCandidates, StrategyCandidates
+from nasx.claims import Claims, refuse_shared
 from nasx.guide import Guide, fresh_predictor
+from nasx.parallel_search import ParallelRun
 from nasx.result import SearchResult
 from nasx.search_progress import Progress, Stopwatch
 from nasx.search_run import SearchRun
@@ -20,6 +24,7 @@ from nasx.search_spaces.space import SearchSpace
 from nasx.store import TrialStore, open_storage
 from nasx.strategies import strategy_class
 from nasx.strategies.base import Direction
+from nasx.workers import InlineExecutor, evaluating
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
@@ -48,6 +53,11 @@ def search(
     resume: bool = False,
     rank_all: bool = True,
     progress: Callable[[Progress], None] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    shared: bool = False,
+    heartbeat: float = 10.0,
 ) -> SearchResult:
     """Searches a space for its best architecture with few real evaluations.
 
@@ -79,6 +89,17 @@ def search(
         resume: Whether to continue the study in the storage.
         rank_all: Whether to score every architecture of a benchmark at the end (Kendall's tau comes from there).
         progress: Called before every step.
+        workers: How many evaluations run at once, in processes of their own; None for one after the other in this
+            process. Candidates are then proposed one by one, as soon as a worker is free
+            (:class:`nasx.candidates.RankedCandidates`). A benchmark is asked in threads instead.
+        executor: Where evaluations run instead: any :class:`concurrent.futures.Executor` (Dask, Slurm: see
+            :mod:`nasx.executors`). It is not shut down.
+        timeout: Seconds after which an evaluation is given up; without ``workers``, evaluations run in one process of
+            their own, so that it can be ended.
+        shared: Whether other processes, on this machine or others, work on the same study: whoever comes first makes
+            it, the others join it, and together they stop at the budget (:class:`nasx.claims.Claims`).
+        heartbeat: Seconds between two signs of life in a shared study; what a worker was evaluating is taken up by the
+            others after six missing ones.
 
     Returns:
         The result; see :class:`nasx.result.SearchResult`.
@@ -99,18 +120,43 @@ def search(
         direction = benchmark.direction if benchmark else "maximize"
     rounds = {"budget": budget, "initial": initial, "batch": batch, "exploration": exploration}
     check_search(predictor, strategy, **rounds, acquisition=acquisition, candidates=candidates)  # type: ignore[arg-type]
-    store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
     allowed = _measured(benchmark) if benchmark else None
     guide = Guide(
         space, strategy, direction, seed, allowed,
         exploration=exploration, acquisition=acquisition, candidates=candidates,
     )  # fmt: skip
-    run = SearchRun(guide, objective, store, budget, progress)
-    if predictor is None:
-        run.direct()
-        fitted = None
+    fitted: Predictor | None = None
+    if workers is None and executor is None and timeout is None and not shared:
+        store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
+        refuse_shared(store)
+        run = SearchRun(guide, objective, store, budget, progress)
+        if predictor is None:
+            run.direct()
+        else:
+            fitted = run.guided(predictor, initial, batch)
     else:
-        fitted = run.guided(predictor, initial, batch)
+        options = {
+            "space": space.name, "objective": _label(objective), "predictor": _label(predictor), "strategy": strategy,
+            "initial": initial, "batch": batch, "exploration": exploration, "acquisition": acquisition,
+            "candidates": candidates, "seed": seed,
+        }  # fmt: skip
+        with evaluating(objective, workers, executor, timeout) as (place, slots):
+            claims = Claims(
+                space, open_storage(storage), study_name=study_name, direction=direction, budget=budget,
+                options=options, heartbeat=heartbeat if shared else 0.0, resume=resume or shared,
+                inline=isinstance(place, InlineExecutor),
+            )  # fmt: skip
+            run = parallel = ParallelRun(guide, objective, claims, place, slots, timeout=timeout, progress=progress)
+            if shared:
+                guide.salt = parallel.salt
+            if predictor is None:
+                parallel.run(StrategyCandidates(guide))
+            else:
+                background = not isinstance(place, InlineExecutor)
+                parallel.run(
+                    RankedCandidates(guide, predictor, initial, batch, slots, background=background, shared=shared)
+                )
+                fitted = parallel.last_fit(predictor)
     if benchmark and not run.history:
         raise NasxError(
             f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}'; "
@@ -126,6 +172,13 @@ def search(
         rank_all=rank_all,
         report=run.report,
     )
+
+
+def _label(what: Any) -> str:
+    """What to call an objective or a predictor when two processes compare what they were started with."""
+    if isinstance(what, Benchmark):
+        return "/".join(str(part) for part in (what.name, what.dataset, what.target) if part)
+    return what if isinstance(what, str) else str(getattr(what, "__qualname__", type(what).__name__))
 
 
 def check_search(

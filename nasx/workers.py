@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Hashable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from typing import Any
 
-from nasx.benchmark import BudgetSpent
+from nasx.benchmark import Benchmark, BudgetSpent
 from nasx.search_spaces.errors import NasxError, UsageError
 
 Measured = tuple[float, str | None]
@@ -171,13 +172,20 @@ class ProcessWorkers(Executor):
             self._pool.join()
 
 
-def answer(future: Future[Measured], timeout: float | None = None) -> Measured:
+def answer(future: Future[Measured], timeout: float | None = None, *, broken_is_fatal: bool = True) -> Measured:
     """What came of an evaluation in a worker: its answer, or NaN and what happened to the worker.
+
+    Args:
+        future: The future of the evaluation; it has ended.
+        timeout: The seconds it was given, for the sentence.
+        broken_is_fatal: Whether an executor that broke down stays so.
 
     Raises:
         NasxError: If no further evaluation would fare better: the objective cannot be loaded, the executor is broken,
             the benchmark's budget is spent.
     """
+    if future.cancelled():
+        return math.nan, "the evaluation was cancelled"
     error = future.exception()
     if error is None:
         return future.result()
@@ -187,7 +195,7 @@ def answer(future: Future[Measured], timeout: float | None = None) -> Measured:
         return math.nan, f"no answer within {timeout:g} s; its process was ended" if timeout else f"timed out: {error}"
     if type(error).__name__ == "ProcessExpired":
         return math.nan, _death(getattr(error, "exitcode", None))
-    if isinstance(error, BrokenExecutor) and type(error).__module__.startswith("concurrent."):
+    if isinstance(error, BrokenExecutor) and broken_is_fatal:
         raise NasxError(
             f"the executor broke down ({type(error).__name__}: {error}); what was evaluated is in the storage"
         ) from error
@@ -200,6 +208,43 @@ def _death(code: int | None) -> str:
         memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
         return f"the worker process was killed by {name}{memory}"
     return f"the worker process ended with exit code {code}"
+
+
+@contextmanager
+def evaluating(
+    objective: Any, workers: int | None, executor: Executor | None, timeout: float | None
+) -> Iterator[tuple[Executor, int]]:
+    """Where evaluations run, and how many at once; what is made here is ended here.
+
+    Args:
+        objective: The objective; a benchmark is asked in threads, for it counts its queries.
+        workers: How many at once, or None.
+        executor: Where, or None for processes of this machine.
+        timeout: Seconds an evaluation may take, or None.
+
+    Raises:
+        UsageError: If the numbers make no sense.
+    """
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"a timeout of {timeout:g} seconds leaves no time to evaluate; type a larger one")
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers evaluate nothing; type at least 1")
+    if executor is not None:
+        yield executor, slots_of(executor, workers)
+        return
+    made: Executor
+    if isinstance(objective, Benchmark):
+        made = InlineExecutor() if workers is None else ThreadPoolExecutor(workers, "nasx-benchmark")
+    elif workers is None and timeout is None:
+        made = InlineExecutor()
+    else:
+        made = ProcessWorkers(workers or 1, timeout)
+    try:
+        yield made, workers or 1
+    except BaseException:
+        made.shutdown(wait=False, cancel_futures=True)
+        raise
+    made.shutdown(wait=True)
 
 
 def slots_of(executor: Executor, workers: int | None) -> int:
