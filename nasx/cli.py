@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nasx import cli_evaluate, cli_networks
+from nasx import cli_evaluate, cli_networks, cli_show
 from nasx.cli_data import data
 from nasx.cli_options import (
     BenchmarkOption,
@@ -18,6 +18,18 @@ from nasx.cli_options import (
     SearchSpaceOption,
     SeedOption,
     TargetOption,
+)
+from nasx.cli_workers import (
+    FLAGS,
+    DaskOption,
+    HeartbeatOption,
+    SlurmOption,
+    StudyOption,
+    TimeoutOption,
+    WorkersOption,
+    check_workers,
+    terminated_like_interrupted,
+    workers_of,
 )
 from nasx.search_spaces.errors import NasxError, UsageError
 
@@ -64,7 +76,15 @@ def search(
     ] = None,
     seed: SeedOption = 0,
     out: OutOption = None,
-    storage: Annotated[str | None, typer.Option(help="Optuna storage URL; a journal in --out by default.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL or journal file; a journal in --out by default.")
+    ] = None,
+    study: StudyOption = None,
+    workers: WorkersOption = None,
+    timeout: TimeoutOption = None,
+    dask: DaskOption = None,
+    slurm: SlurmOption = None,
+    heartbeat: HeartbeatOption = 10.0,
     resume: Annotated[Path | None, typer.Option(help="Folder of a run to continue, with its own options.")] = None,
     compare: Annotated[
         bool | None,
@@ -75,13 +95,16 @@ def search(
     from nasx import runs
     from nasx.cli_subject import subject_of
     from nasx.console import screen, search_progress, show_search
+    from nasx.run_lock import only_run
     from nasx.search_loop import check_search
     from nasx.search_loop import search as run_search
+    from nasx.storages import StorageLost
 
     options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
     if resume is not None:
-        changed = _allowed_on_resume(context)
-        options = {**options, **runs.read_options(resume), **changed}
+        stored = runs.read_options(resume)
+        changed = _allowed_on_resume(context, stored)
+        options = {**runs.complete_options(resume, stored, options), **changed}
     typed = {name for name in options if _was_typed(context, name)}
     subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
@@ -91,19 +114,28 @@ def search(
     check_search(guess, options["strategy"], **rounds)
     common = {"strategy": options["strategy"], "seed": options["seed"], **rounds}
     name = "-".join([subject.name, options["strategy"], options["predictor"]]).replace(":", "-")
+    check_workers(options)
     folder = resume or runs.create_run(out, name, options)
+    alone = options["storage"] is None
+    again = f"nasx search --resume {folder}"
     try:
-        with search_progress(f"{options['strategy']} with {guess or 'no predictor'}") as progress:
+        with (
+            only_run(folder),
+            terminated_like_interrupted(),
+            workers_of(options, folder) as workplace,
+            search_progress(f"{options['strategy']} with {guess or 'no predictor'}") as progress,
+        ):
             result = run_search(
                 subject.space,
                 subject.objective,
                 predictor=guess,
                 direction=subject.direction,
                 **common,
-                storage=options["storage"] or folder / runs.JOURNAL,
-                study_name="nasx" if options["storage"] is None else folder.name,
+                storage=folder / runs.JOURNAL if alone else options["storage"],
+                study_name=options["study"] or ("nasx" if alone else folder.name),
                 resume=resume is not None,
                 progress=progress,
+                **workplace,
             )
         compared = subject.free if options["compare"] is None else options["compare"]
         if guess and compared:
@@ -118,20 +150,40 @@ def search(
                 )
         result.save(folder)
     except KeyboardInterrupt:
-        raise NasxError(f"interrupted; nothing is lost, continue with: nasx search --resume {folder}") from None
+        raise NasxError(f"interrupted; nothing is lost, continue with: {again}") from None
+    except StorageLost as error:
+        raise NasxError(f"{error}, then continue with: {again}") from error
+    except OSError as error:
+        raise NasxError(
+            f"{error.filename or folder} cannot be written: {error.strerror}; continue with: {again}"
+        ) from error
     show_search(result)
     screen.print(f"everything is in {folder}", soft_wrap=True)
 
 
-def _allowed_on_resume(context: typer.Context) -> dict[str, Any]:
-    """The options that may be given beside ``--resume``: a larger budget. Everything else is the run's own."""
-    given = {name for name in context.params if _was_typed(context, name)} - {"resume", "budget"}
-    if given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+def _allowed_on_resume(context: typer.Context, stored: dict[str, Any]) -> dict[str, Any]:
+    """The options that may be given beside ``--resume``; everything else is the run's own.
+
+    A larger budget always; another number of workers or seconds where there are workers; the storage where it has a
+    password, which is not written down.
+    """
+    may = {"budget"}
+    if any(stored.get(name) is not None for name in FLAGS):
+        may |= {"workers", "timeout"}
+    hidden = ":***@" in str(stored.get("storage"))
+    if hidden:
+        may.add("storage")
+    given = {name for name in context.params if _was_typed(context, name)} - {"resume"}
+    if given - may:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - may))
+        others = ", ".join(f"--{name}" for name in sorted(may - {"budget"}))
         raise UsageError(
-            f"{flags} cannot be changed by --resume; the run keeps its own options (only --budget may grow)"
+            f"{flags} cannot be changed by --resume; the run keeps its own options (only --budget may grow"
+            f"{f', and {others} be given' if others else ''})"
         )
-    return {"budget": context.params["budget"]} if _was_typed(context, "budget") else {}
+    if hidden and "storage" not in given:
+        raise UsageError(f"the password of the storage was not written down; add --storage {stored['storage']} with it")
+    return {name: context.params[name] for name in given}
 
 
 def _was_typed(context: typer.Context, name: str) -> bool:
@@ -141,6 +193,7 @@ def _was_typed(context: typer.Context, name: str) -> bool:
 
 cli_evaluate.register(app)
 cli_networks.register(app)
+cli_show.register(app)
 
 
 @app.command()
@@ -157,12 +210,15 @@ def predictors() -> None:
     """List the predictors, and the losses that the networks among them can be trained with."""
     from nasx.console import screen, show_names
     from nasx.predictors import available, available_losses
+    from nasx.trained import trained_predictors
 
     show_names(available())
     screen.print(
         "losses, for the networks above (nasx evaluate --loss LOSS, make_predictor(NAME, loss=LOSS)):", soft_wrap=True
     )
     show_names([(f"  {name}", line) for name, line in available_losses()])
+    screen.print("fitted already (nasx.load_predictor(NAME), nasx predict --predictor NAME):", soft_wrap=True)
+    show_names([(f"  {name}", line) for name, line in trained_predictors()])
 
 
 @app.command()
