@@ -11,7 +11,7 @@ Shapes: B graphs, M nodes in all, V operations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasx.predictors.features import Array
-from nasx.predictors.network_features import GRAPH_COSTS, graph_cost, node_column, output_elements
+from nasx.predictors.network_features import GRAPH_COSTS, graph_cost, node_column, output_elements, summed
 from nasx.search_spaces.packed_graphs import PackedGraphs
 from nasx.search_spaces.tokenizer import frequency_encoding
 
@@ -34,15 +34,21 @@ SHAPE = tuple(f"output_{place}" for place in range(4))
 STATIC = ("batch_size", "flops", "parameters", "memory_bytes")
 FREQUENCIES = 5
 ONE_HOT = 32
-"""Length of the published one-hot operation; a larger vocabulary makes it longer."""
+"""Length of the published one-hot operation."""
 
 # Means and spans of output shapes in the released NNLP code.
 _NNLP_CENTRE = np.array([12.25, 286.96, 32.62, 31.80])
 _NNLP_SPAN = np.array([1024.0, 2496.0, 256.0, 256.0])
 
+COSTS = ("macs", "memory_bytes")
 BLOCKS = (4, 8, 16, 32)
 _LOGS = ("macs", "parameters", "memory_bytes", "output_1", "output_2", "kernel_height", "stride_height", "groups")
 _FARTHEST = 6.0  # standard deviations
+
+
+def one_hot_length(vocabulary: Sequence[str]) -> int:
+    """Length of the one-hot operation: the published 32, or more if the vocabulary has more words."""
+    return max(ONE_HOT, len(vocabulary))
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class LayerEncoder:
     Args:
         kind: The encoding.
         scales: Means, deviations, least and largest of the "log" encoding's numbers, `(4, F)` of nodes and `(4, S)` of
-            graphs; outside of what was seen in training a number stays at its edge.
+            graphs; outside of what was seen in training a number stays at its edge. Then multiply-adds and bytes of a
+            typical network `(2,)`.
 
     >>> from nasx.search_spaces.graph import Graph
     >>> conv = Graph(["Conv"], [[0]], {"flops": 2e9}, [[3.0, 64.0]], ["kernel_height", "output_1"])
@@ -64,7 +71,7 @@ class LayerEncoder:
     """
 
     kind: Encoding
-    scales: tuple[Array, Array] | None = None
+    scales: tuple[Array, Array, Array] | None = None
 
     @classmethod
     def of(cls, kind: Encoding, graphs: PackedGraphs, most: int = 2000) -> LayerEncoder:
@@ -72,7 +79,8 @@ class LayerEncoder:
         if kind != "log":
             return cls(kind)
         some = graphs[np.unique(np.linspace(0, len(graphs) - 1, most).astype(np.int64))]
-        return cls(kind, (_scale(_log_nodes(some)), _scale(_log_whole(some))))
+        typical = [np.exp(np.log1p(summed(some, node_column(some, name))).mean()) for name in COSTS]
+        return cls(kind, (_scale(_log_nodes(some)), _scale(_log_whole(some)), np.array(typical, dtype=np.float32)))
 
     def nodes(self, graphs: PackedGraphs) -> Array:
         """Numbers of nodes `(M, F)`."""
@@ -99,18 +107,21 @@ class LayerEncoder:
         return _waves(static) if self.kind == "published" else np.nan_to_num(static).astype(np.float32)
 
     def costs(self, graphs: PackedGraphs) -> NDArray[np.float64]:
-        """Multiply-adds and bytes of each node, `(M, 2)`; 0 where nothing is known."""
-        return np.stack([node_column(graphs, "macs"), node_column(graphs, "memory_bytes")], axis=1)
+        """Multiply-adds and bytes of each node, `(M, 2)`, in those of a typical network; 0 where nothing is known."""
+        assert self.scales is not None
+        return np.stack([node_column(graphs, name) for name in COSTS], axis=1) / self.scales[2]
 
     def state(self) -> tuple[str, dict[str, NDArray[Any]]]:
         """The kind, and arrays."""
-        names = ("encoder.nodes", "encoder.whole")
+        names = ("encoder.nodes", "encoder.whole", "encoder.costs")
         return self.kind, {} if self.scales is None else dict(zip(names, self.scales, strict=True))
 
     @classmethod
     def from_state(cls, kind: Encoding, tensors: Mapping[str, NDArray[Any]]) -> LayerEncoder:
         """What `state` described."""
-        return cls(kind, (tensors["encoder.nodes"], tensors["encoder.whole"]) if kind == "log" else None)
+        if kind != "log":
+            return cls(kind)
+        return cls(kind, (tensors["encoder.nodes"], tensors["encoder.whole"], tensors["encoder.costs"]))
 
 
 def _waves(numbers: NDArray[np.floating[Any]]) -> Array:

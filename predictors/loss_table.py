@@ -36,6 +36,9 @@ LOSS_TABLE: dict[str, Recipe] = {
     "relative_mae": Recipe(
         "mean absolute relative error (BANANAS, White et al. 2021)", {"relative_mae": 1.0}, target_scaling="unit"
     ),
+    "relative_log": Recipe(
+        "Huber loss of the logarithm of the ratio, for latencies", {"relative_log": 1.0}, target_scaling="unit"
+    ),
     "rank_mse": Recipe("mean squared error on the ranks of the targets", {"rank_mse": 1.0}),
     "pairwise_logistic": Recipe("RankNet: logistic loss of each pair (Burges et al. 2005)", {"pairwise_logistic": 1.0}),
     "pairwise_hinge": Recipe("hinge loss of each pair (GATES, Ning et al. 2020)", {"pairwise_hinge": 1.0}),

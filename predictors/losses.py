@@ -43,6 +43,20 @@ def relative_mae(scores: Tensor, targets: Tensor) -> Tensor:
     return (scores / targets - 1).abs().mean(-1)
 
 
+def relative_log(scores: Tensor, targets: Tensor, width: float = 0.05, least: float = 0.01) -> Tensor:
+    """Mean Huber loss of `log (s / y)` over its width: `|log (s / y)|` but for a round tip; targets must be positive.
+
+    A score too small by a factor costs as much as one too large by it. Below `least` times the target, where scores may
+    turn negative, the logarithm goes on as a straight line.
+
+    >>> round(relative_log(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])).item(), 3)
+    0.334
+    """
+    ratio = scores / targets
+    logs = ratio.clamp_min(least).log() + (ratio - least).clamp_max(0) / least
+    return F.huber_loss(logs, torch.zeros_like(logs), reduction="none", delta=width).mean(-1) / width
+
+
 def rank_mse(scores: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error on ranks, `mean (s_i - r_i)^2`.
 
@@ -153,6 +167,7 @@ LOSSES: dict[str, Loss] = {
     "mse": mse,
     "relative_mse": relative_mse,
     "relative_mae": relative_mae,
+    "relative_log": relative_log,
     "rank_mse": rank_mse,
     "sr": sr,
     "pairwise_logistic": pairwise_logistic,

@@ -11,6 +11,7 @@ from torch import nn
 
 from nasx.predictors.base import Direction
 from nasx.predictors.inputs import Inputs
+from nasx.predictors.layer_encoding import one_hot_length
 from nasx.predictors.layers import Embedding
 from nasx.predictors.loss_table import with_loss
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
@@ -26,7 +27,8 @@ class NARFormerV2(TorchPredictor):
 
     Args:
         preset: "default" (quick, for few measurements), "paper" (as published for cells, hours on a CPU) or
-            "paper-networks" (as published for the latency of whole networks).
+            "paper-networks" (as published for the latency of whole networks, for graphs without attributes); for whole
+            networks with attributes "network" (quick) or "network-paper" (as published).
         options: Fields of the preset's configuration to change, for example `{"epochs": 20, "width": 128}`.
         loss: A name of `loss_table.LOSS_TABLE`, for example "ranknet" or "list_mle"; None is the preset's own.
         seed: Of the initialisation, the order of the graphs and the dropout.
@@ -71,7 +73,9 @@ class NARFormerV2(TorchPredictor):
         network = network_config(config)
         codes = label_codes(vocabulary) if network.tokens == "frequency" else None
         nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
-        return NARFormerV2Network(network, len(vocabulary), nodes, summary, codes)
+        whole = config.node_attributes != "none" and network.tokens == "one_hot"
+        operations = one_hot_length(vocabulary) if whole else len(vocabulary)
+        return NARFormerV2Network(network, operations, nodes, summary, codes)
 
     def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
         """Lets an operation that no training graph has look like the average of those that they have."""

@@ -21,6 +21,7 @@ from nasx.predictors.attention import MultiHeadAttention
 from nasx.predictors.fitted_network import TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Embedding, LayerNorm, Linear
+from nasx.predictors.nar_former_v2 import Head, NetworkConfig
 from nasx.predictors.preset_predictor import PresetPredictor
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
@@ -48,6 +49,9 @@ class NNFormerConfig(TorchConfig):
     globally. "graph": only what has a common neighbour in the graph itself, as the paper describes."""
     offset: float = 0.5
     """Added to the output (released code)."""
+    readout: Literal["linear", "sum"] = "linear"
+    """A linear map of the class token or the nodes' mean; or, for latencies of whole networks, the sum over the nodes
+    and features of the whole graph through the head of NAR-Former V2."""
 
     def __post_init__(self) -> None:
         """Checks what the single fields cannot."""
@@ -67,10 +71,13 @@ class NNFormerNetwork(nn.Module):
     torch.Size([2, 1])
     """
 
-    def __init__(self, config: NNFormerConfig, operations: int) -> None:
+    def __init__(
+        self, config: NNFormerConfig, operations: int, node_features: int = 0, summary_features: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         members, width = config.members, config.width
+        self.attributes = Linear(members, node_features, width, bias=False) if node_features else None
         self.tokens = Embedding(members, operations, width)  # one-hot times a matrix, as released
         if config.special_tokens:
             self.depths = Embedding(members, SIZES, width)  # likewise
@@ -78,11 +85,18 @@ class NNFormerNetwork(nn.Module):
         self.first_norm = LayerNorm(members, width)
         self.blocks = nn.ModuleList(NNFormerBlock(config) for _ in range(config.blocks))
         self.norm = LayerNorm(members, width)
-        self.head = Linear(members, width, 1)
+        self.head: nn.Module
+        if config.readout == "sum":
+            self.head = Head(NetworkConfig(members=members, width=width, groups=1), summary_features)
+        else:
+            self.head = Linear(members, width, 1)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
         h, adjacency, mask = self.tokens(graphs.codes), graphs.adjacency, graphs.mask
+        if self.attributes is not None:
+            assert graphs.nodes is not None
+            h = h + self.attributes(graphs.nodes.expand(self.config.members, -1, -1, -1))
         if not self.config.special_tokens:
             allowed = sibling_masks(adjacency)
         else:
@@ -102,6 +116,8 @@ class NNFormerNetwork(nn.Module):
         for block in self.blocks:
             h = block(h, adjacency, allowed)
         h = self.norm(h)
+        if self.config.readout == "sum":
+            return self.head((h * mask.unsqueeze(-1)).sum(2), graphs.summary)  # type: ignore[no-any-return]
         if self.config.special_tokens:
             pooled = h[:, :, 0]
         else:
@@ -191,6 +207,22 @@ PAPER = NNFormerConfig(
     batch_size=128,
 )
 DESCRIBED = NNFormerConfig(**{**PAPER.__dict__, "siblings": "graph"})
+NETWORK = NNFormerConfig(
+    node_attributes="published",
+    blocks=2,
+    special_tokens=False,
+    siblings="graph",
+    readout="sum",
+    losses={"relative_mse": 1.0},
+    consistency=0.0,
+    target_scaling="geometric",
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+    epochs=50,
+    batch_size=16,
+)
 DEFAULT = NNFormerConfig(
     pruned=True,
     members=2,
@@ -215,10 +247,11 @@ class NNFormer(PresetPredictor):
     Presets: "default" (small, ranking loss, quick on a CPU); "paper" (the released configuration: 4.9 million
     parameters, class and depth token, hours on a CPU; without its moving average of the weights, and its learning
     rate falls to 0 instead of a tenth); "described" (the same with sibling masks of the graph alone, as the paper
-    describes them: the released ones are full).
+    describes them: the released ones are full); "network" (latencies of whole networks: two blocks with those masks,
+    attributes of layers as in NAR-Former V2, the sum over the nodes; this configuration is ours).
 
     Args:
-        preset: "default", "paper" or "described".
+        preset: "default", "paper", "described" or "network".
         options: Fields of the preset's configuration to change, for example `{"blocks": 6}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
         seed: Of the initialisation, the order of the graphs and the dropout.
@@ -233,10 +266,18 @@ class NNFormer(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: ClassVar[Mapping[str, NNFormerConfig]] = {"default": DEFAULT, "paper": PAPER, "described": DESCRIBED}
+    presets: ClassVar[Mapping[str, NNFormerConfig]] = {
+        "default": DEFAULT,
+        "paper": PAPER,
+        "described": DESCRIBED,
+        "network": NETWORK,
+    }
 
     def _build(self, config: NNFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
-        return NNFormerNetwork(config, len(vocabulary))
+        nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
+        if config.node_attributes == "none":
+            return NNFormerNetwork(config, len(vocabulary))
+        return NNFormerNetwork(config, len(vocabulary), nodes, summary if config.readout == "sum" else 0)
 
     def _finish(self, network: Any, graphs: GraphBatch) -> None:
         """Unseen operations look like the average of the seen, unseen sizes like the nearest seen."""

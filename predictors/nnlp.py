@@ -8,6 +8,7 @@ Shapes: E ensemble members, B graphs, N nodes, d channels. A is the directed adj
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -18,7 +19,9 @@ from torch.nn import functional as F
 
 from nasx.predictors.fitted_network import TorchConfig
 from nasx.predictors.inputs import Inputs
+from nasx.predictors.layer_encoding import one_hot_length
 from nasx.predictors.layers import Embedding, Linear
+from nasx.predictors.nar_former_v2 import OneHotTokens
 from nasx.predictors.preset_predictor import PresetPredictor
 
 
@@ -32,6 +35,11 @@ class NNLPConfig(TorchConfig):
     """Average neighbours whatever the edge's direction, or successors and predecessors separately."""
     readout: Literal["sum", "mean"] = "sum"
     dropout: float = 0.05
+    tokens: Literal["learned", "one_hot"] = "learned"
+    """One learned vector an operation, or a one at its place in the vocabulary, followed by the attributes of the node
+    (published)."""
+    positive: bool = False
+    """Predictions are softplus of the head's, so positive; published: the head's own."""
 
 
 class NNLPNetwork(nn.Module):
@@ -40,18 +48,26 @@ class NNLPNetwork(nn.Module):
     Whole-graph features, where there are any, join the sum of the nodes through a linear map, as the published static
     features do. The head is `FC(relu(FC(relu(FC(h)))))`.
 
+    Args:
+        config: The network's switches.
+        operations: Number V of operations, or how long the one-hot operation is.
+        summary_features: Number of whole-graph features.
+        node_features: Number of features that follow the operation in a node's token.
+
     >>> network = NNLPNetwork(NNLPConfig(members=2, width=16), operations=3)
     >>> graphs = Inputs(torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3))
     >>> network(graphs).shape
     torch.Size([2, 1])
     """
 
-    def __init__(self, config: NNLPConfig, operations: int, summary_features: int = 0) -> None:
+    def __init__(self, config: NNLPConfig, operations: int, summary_features: int = 0, node_features: int = 0) -> None:
         super().__init__()
         self.config = config
         members, width = config.members, config.width
-        self.tokens = Embedding(members, operations, width)
-        self.layers = nn.ModuleList(SAGELayer(config) for _ in range(config.layers))
+        learned = config.tokens == "learned"
+        self.tokens = Embedding(members, operations, width) if learned else OneHotTokens(operations)
+        features = (width if learned else operations) + node_features
+        self.layers = nn.ModuleList(SAGELayer(config, width if k else features) for k in range(config.layers))
         self.summary = Linear(members, summary_features, width) if summary_features else None
         self.first = Linear(members, width * (2 if summary_features else 1), width)
         self.second = Linear(members, width, width)
@@ -61,6 +77,9 @@ class NNLPNetwork(nn.Module):
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
         h = self.tokens(graphs.codes)
+        if graphs.nodes is not None:
+            h = torch.cat([h, graphs.nodes.expand(len(h), -1, -1, -1)], dim=-1)
+        h = h.expand(self.config.members, -1, -1, -1)
         for layer in self.layers:
             h = self.dropout(F.relu(layer(h, graphs.adjacency)))
         pooled = (h * graphs.mask.unsqueeze(-1)).sum(2)
@@ -72,7 +91,8 @@ class NNLPNetwork(nn.Module):
             pooled = torch.cat([pooled, F.relu(self.dropout(summary))], dim=-1)
         pooled = self.dropout(F.relu(self.first(pooled)))
         pooled = self.dropout(F.relu(self.second(pooled)))
-        return self.last(pooled).squeeze(-1)
+        score = self.last(pooled).squeeze(-1)
+        return F.softplus(score) if self.config.positive else score
 
 
 class SAGELayer(nn.Module):
@@ -81,12 +101,11 @@ class SAGELayer(nn.Module):
     A node without neighbours has the mean zero. In both directions, successors and predecessors have a W_n each.
     """
 
-    def __init__(self, config: NNLPConfig) -> None:
+    def __init__(self, config: NNLPConfig, features: int) -> None:
         super().__init__()
         self.directed = config.directions == "both"
-        width = config.width
-        self.neighbours = Linear(config.members, width * (2 if self.directed else 1), width)
-        self.root = Linear(config.members, width, width, bias=False)
+        self.neighbours = Linear(config.members, features * (2 if self.directed else 1), config.width)
+        self.root = Linear(config.members, features, config.width, bias=False)
 
     def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
         """Maps nodes `(E, B, N, d)` along `adjacency (., B, N, N)`."""
@@ -123,14 +142,21 @@ DEFAULT = NNLPConfig(
 )
 
 
+NETWORK = dataclasses.replace(
+    PAPER, tokens="one_hot", node_attributes="nnlp", target_scaling="geometric", schedule="constant"
+)
+"""As published for latencies: tokens of 44 numbers, four static ones. Targets are divided by their geometric mean, so
+that it does not matter whether they are in seconds or milliseconds."""
+
+
 class NNLP(PresetPredictor):
     """NNLP (Liu et al., ICPP 2022): GraphSAGE layers.
 
-    Presets: "default" (small, both directions, ranking loss); "paper" (2 layers of 512, relative MSE, 50 epochs: made
-    for the latency of thousands of networks).
+    Presets: "default" (small, both directions, ranking loss); "paper" (2 layers of 512, relative MSE, 50 epochs);
+    "network" (the same with attributes of layers: the published predictor of latencies of whole networks).
 
     Args:
-        preset: "default" or "paper".
+        preset: "default", "paper" or "network".
         options: Fields of the preset's configuration to change, for example `{"layers": 4}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
         seed: Of the initialisation, the order of the graphs and the dropout.
@@ -145,9 +171,11 @@ class NNLP(PresetPredictor):
     [2, 1, 0]
     """
 
-    presets: ClassVar[Mapping[str, NNLPConfig]] = {"default": DEFAULT, "paper": PAPER}
+    presets: ClassVar[Mapping[str, NNLPConfig]] = {"default": DEFAULT, "paper": PAPER, "network": NETWORK}
     reads: ClassVar[frozenset[str]] = frozenset({"summary_features"})
 
     def _build(self, config: NNLPConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         summary = 0 if inputs.summary is None else inputs.summary.shape[-1]
-        return NNLPNetwork(config, len(vocabulary), summary)
+        nodes = 0 if inputs.nodes is None else inputs.nodes.shape[-1]
+        length = one_hot_length(vocabulary) if config.tokens == "one_hot" else len(vocabulary)
+        return NNLPNetwork(config, length, summary, nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from nasx.predictors.fitted_network import TorchConfig
@@ -29,6 +30,43 @@ PAPER_NETWORKS = NARFormerV2Config(
     batch_size=16,
 )
 """The published predictor of the latency of whole networks: 2 blocks of 512, the sum of the last one's nodes."""
+
+NETWORK_PAPER = dataclasses.replace(PAPER_NETWORKS, node_attributes="published", target_scaling="geometric")
+"""The same with attributes of layers: tokens of 152 numbers, static features of 40. Latencies are divided by their
+geometric mean, so that it does not matter whether they are in seconds or milliseconds."""
+
+NETWORK = NARFormerV2Config(
+    node_attributes="log",
+    tokens="learned",
+    directions="both",
+    readout="sum",
+    fused=False,
+    blocks=2,
+    width=64,
+    groups=4,
+    group_norm=False,
+    layer_scale=0.5,
+    unit_norm=False,
+    dropout=0.0,
+    feed_forward_dropout=False,
+    places="added",
+    summary_width=64,
+    head_width=64,
+    head_dropout=0.0,
+    initialisation="lecun",
+    neighbour_gain=2.0,
+    losses={"relative_log": 1.0},
+    consistency=0.0,
+    target_scaling="geometric",
+    optimizer="adamw",
+    learning_rate=3e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+    epochs=40,
+    min_steps=1000,
+    batch_size=32,
+)
+"""Quick on whole networks: attributes as logarithms, both directions, the logarithm of the ratio."""
 
 DEFAULT = NARFormerV2Config(
     pruned=True,
@@ -71,4 +109,10 @@ DEFAULT = NARFormerV2Config(
 )
 """Quick on a CPU and better in Kendall's tau when few architectures are measured."""
 
-PRESETS = {"default": DEFAULT, "paper": PAPER, "paper-networks": PAPER_NETWORKS}
+PRESETS = {
+    "default": DEFAULT,
+    "paper": PAPER,
+    "paper-networks": PAPER_NETWORKS,
+    "network": NETWORK,
+    "network-paper": NETWORK_PAPER,
+}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
 
-Scaling = Literal["standard", "unit", "none"]
+Scaling = Literal["standard", "unit", "none", "geometric"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class TargetScaler:
             targets: Training targets `(B,)`.
             scaling: "standard": mean 0, deviation 1. "unit": into (0, 1], percentages by 1/100, as published; where
                 that is impossible (a target is not positive) the range becomes [0.1, 1]. "none": as they are where they
-                are positive (published for latencies in milliseconds), else as with "unit".
+                are positive (published for latencies in milliseconds), else as with "unit". "geometric": divided by
+                their geometric mean where they are positive, so that the unit does not matter, else as with "unit".
         """
         values = np.asarray(targets, dtype=np.float64)
         low, high = float(values.min()), float(values.max())
@@ -43,6 +44,8 @@ class TargetScaler:
             return cls(float(values.mean()), spread if spread > 1e-12 * max(abs(low), abs(high)) else 1.0)
         if low > 0 and scaling == "none":
             return cls(0.0, 1.0)
+        if low > 0 and scaling == "geometric":
+            return cls(0.0, float(np.exp(np.log(values).mean())))
         if low > 0:
             return cls(0.0, 1.0 if high <= 1 else 100.0 if high <= 100 else high)
         scale = (high - low) / 0.9 or 1.0

@@ -182,7 +182,8 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None) -> Any:
     >>> with_options(TorchConfig(), {"epochs": 7}).epochs
     7
     """
-    hints = get_type_hints(type(config))
+    fields, hints = {field.name for field in dataclasses.fields(config)}, get_type_hints(type(config))
+    hints = {name: hint for name, hint in hints.items() if name in fields}
     for name, value in (options or {}).items():
         if name not in hints:
             raise unknown("option", name, hints)

@@ -10,7 +10,7 @@ from nasx.predictors.scaling import MonotoneMap, ScoreMap, TargetScaler, normal_
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 
 
-@given(numbers, st.sampled_from(["standard", "unit", "none"]))
+@given(numbers, st.sampled_from(["standard", "unit", "none", "geometric"]))
 def test_scaling_is_undone(values: list[float], scaling: str) -> None:
     scaler = TargetScaler.of(values, scaling)  # type: ignore[arg-type]
     scaled = scaler.scaled(values)
@@ -28,6 +28,7 @@ def test_published_scaling(values: list[float], scale: float) -> None:
 
 def test_positive_targets_can_be_left_alone() -> None:
     assert TargetScaler.of([3.0, 250.0], "none") == TargetScaler(0.0, 1.0)
+    assert TargetScaler.of([2.0, 200.0], "geometric").scaled([20.0]).tolist() == pytest.approx([1.0])
     assert (TargetScaler.of([-3.0, 250.0], "none").scaled([-3.0, 250.0]) > 0).all()
 
 

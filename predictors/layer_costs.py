@@ -1,0 +1,151 @@
+"""Latency as a sum over layers: each layer's cost is what its arithmetic and its memory traffic take.
+
+    y = sum_i ( macs_i exp(a_i) + bytes_i exp(b_i) + exp(c_i) ) + exp(d)
+
+A small network reads a layer's attributes and which operations come just before and after it (what a compiler fuses)
+and gives (a, b, c): how far from its best speed the device computes and moves data for such a layer, and what it costs
+to start it. Rates change little from layer to layer while costs span many orders of magnitude, so that layers larger
+than any in training are extrapolated along the roofline (Williams et al. 2009), and networks of families that no
+training network belongs to are predicted from their layers.
+
+Shapes: E ensemble members, B graphs, N nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.inputs import Inputs
+from nasx.predictors.layers import Linear
+from nasx.predictors.preset_predictor import PresetPredictor
+from nasx.search_spaces.errors import UsageError
+
+COSTS = 2
+"""Numbers that nodes begin with: multiply-adds and bytes, in units of a typical network's."""
+_START = (1.0, 1.0, 4.0)
+_STEEPEST = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCostsConfig(TorchConfig):
+    """The network and its training."""
+
+    reads_edges: ClassVar[bool] = False
+    reads_costs: ClassVar[bool] = True
+    width: int = 128
+    layers: int = 2
+    """Hidden layers."""
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks what the single fields cannot."""
+        if self.node_attributes != "log":
+            raise UsageError("layer-costs reads attributes of nodes as logarithms; leave node_attributes='log'")
+
+
+class LayerCostsNetwork(nn.Module):
+    """Attributes to costs of layers, added up: graphs to positive scores.
+
+    >>> config = LayerCostsConfig(members=2, width=16, node_attributes="log")
+    >>> network = LayerCostsNetwork(config, operations=3, node_features=5)
+    >>> nodes = torch.cat([torch.ones(1, 4, 7, COSTS), torch.zeros(1, 4, 7, 5)], dim=-1)
+    >>> graphs = Inputs(torch.zeros(1, 4, 7, dtype=torch.long), torch.zeros(1, 4, 0, 0), torch.ones(1, 4, 7), nodes)
+    >>> network(graphs).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, config: LayerCostsConfig, operations: int, node_features: int) -> None:
+        super().__init__()
+        self.config, self.operations = config, operations
+        members, width, features = config.members, config.width, operations + node_features
+        sizes = [features, *[width] * config.layers]
+        self.hidden = nn.ModuleList(Linear(members, before, after) for before, after in pairwise(sizes))
+        self.rates = Linear(members, width, 3)
+        self.direct = Linear(members, features, 3)
+        self.constant = nn.Parameter(torch.full((members, 1), -3.0))
+        for layer in (self.rates, self.direct):
+            for value in layer.parameters():
+                nn.init.zeros_(value)
+        self.start: Tensor
+        self.register_buffer("start", torch.tensor(_START), persistent=False)
+
+    def costs(self, graphs: Inputs) -> Tensor:
+        """What each layer takes, `(E, B, N)`; 0 where padded."""
+        assert graphs.nodes is not None
+        members = self.config.members
+        sizes, attributes = graphs.nodes[..., :COSTS], graphs.nodes[..., COSTS:]
+        one_hot = F.one_hot(graphs.codes, self.operations).to(attributes.dtype)
+        x = torch.cat([one_hot, attributes], dim=-1).expand(members, -1, -1, -1)
+        h = x
+        for layer in self.hidden:
+            h = F.dropout(F.silu(layer(h)), self.config.dropout, self.training)
+        rates = self.rates(h) + self.direct(x)
+        rates = torch.exp(_STEEPEST * torch.tanh(rates / _STEEPEST) - self.start)
+        computed_and_moved = (rates[..., :COSTS] * sizes).sum(-1)
+        return (computed_and_moved + rates[..., COSTS]) * graphs.mask
+
+    def forward(self, graphs: Inputs) -> Tensor:
+        """Scores graphs: `(E, B)`."""
+        return self.costs(graphs).sum(-1) + self.constant.exp()
+
+
+DEFAULT = LayerCostsConfig(
+    node_attributes="log",
+    losses={"relative_log": 1.0},
+    consistency=0.0,
+    target_scaling="geometric",
+    optimizer="adamw",
+    learning_rate=4e-3,
+    weight_decay=0.01,
+    schedule="cosine",
+    epochs=40,
+    min_steps=2000,
+    batch_size=32,
+)
+
+
+class LayerCosts(PresetPredictor):
+    """Latency as a sum of what the layers cost; reads whole networks whose nodes have attributes.
+
+    Targets should be positive (latency, energy, memory): they are learned by their relative errors.
+
+    Args:
+        preset: "default".
+        options: Fields of the preset's configuration to change, for example `{"epochs": 80, "members": 3}`.
+        loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own, the logarithm of the ratio.
+        seed: Of the initialisation and the order of the graphs.
+        direction: Which end of the targets is the good one; only losses that favour the top use it.
+        device: "auto", "cpu", "cuda" or another name that torch knows.
+
+    >>> from nasx.search_spaces.graph import Graph
+    >>> graphs = [Graph(["Conv"], [[0]], None, [[macs, 1e6]], ["macs", "memory_bytes"]) for macs in (1e7, 1e8, 1e9)]
+    >>> predictor = LayerCosts(options={"width": 8, "min_steps": 200}).fit(graphs, [1.0, 2.0, 11.0])
+    >>> [int(rank) for rank in predictor.predict(graphs).argsort()]
+    [0, 1, 2]
+    """
+
+    presets: ClassVar[Mapping[str, LayerCostsConfig]] = {"default": DEFAULT}
+
+    def _build(self, config: LayerCostsConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
+        assert inputs.nodes is not None
+        return LayerCostsNetwork(config, len(vocabulary), inputs.nodes.shape[-1] - COSTS)
+
+    def _finish(self, network: nn.Module, graphs: Any) -> None:
+        """An operation that no training graph has changes nothing: its attributes alone speak."""
+        assert isinstance(network, LayerCostsNetwork)
+        unseen = torch.from_numpy(np.flatnonzero(np.bincount(graphs.operations, minlength=network.operations) == 0))
+        with torch.no_grad():
+            for layer in (network.hidden[0], network.direct):
+                assert isinstance(layer, Linear)
+                count = layer.weight.shape[1]  # the one-hot operation first; those before and after last
+                for first in (0, count - 2 * network.operations, count - network.operations):
+                    layer.weight[:, first + unseen.to(layer.weight.device)] = 0
