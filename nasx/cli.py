@@ -102,9 +102,7 @@ def search(
 
     options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
     if resume is not None:
-        stored = runs.read_options(resume)
-        changed = _allowed_on_resume(context, stored)
-        options = {**runs.complete_options(resume, stored, options), **changed}
+        options = _resumed(context, resume, options)
     typed = {name for name in options if _was_typed(context, name)}
     subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
@@ -161,29 +159,32 @@ def search(
     screen.print(f"everything is in {folder}", soft_wrap=True)
 
 
-def _allowed_on_resume(context: typer.Context, stored: dict[str, Any]) -> dict[str, Any]:
-    """The options that may be given beside ``--resume``; everything else is the run's own.
+def _resumed(context: typer.Context, folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of the run in a folder, with those that may be given beside ``--resume``.
 
     A larger budget always; another number of workers or seconds where there are workers; the storage where it has a
-    password, which is not written down.
+    password, which is not written down. Everything else is the run's own.
     """
-    may = {"budget"}
+    from nasx import runs
+
+    given = {name for name in context.params if _was_typed(context, name)} - {"resume"}
+    _refuse(given - {"budget", "storage", "timeout", "workers"}, "only --budget may grow")
+    stored = runs.read_options(folder)
+    may, hidden = {"budget"}, ":***@" in str(stored.get("storage"))
     if any(stored.get(name) is not None for name in FLAGS):
-        may |= {"workers", "timeout"}
-    hidden = ":***@" in str(stored.get("storage"))
+        may |= {"timeout", "workers"}
     if hidden:
         may.add("storage")
-    given = {name for name in context.params if _was_typed(context, name)} - {"resume"}
-    if given - may:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - may))
-        others = ", ".join(f"--{name}" for name in sorted(may - {"budget"}))
-        raise UsageError(
-            f"{flags} cannot be changed by --resume; the run keeps its own options (only --budget may grow"
-            f"{f', and {others} be given' if others else ''})"
-        )
+    _refuse(given - may, f"only {', '.join(f'--{name}' for name in sorted(may))} may be given")
     if hidden and "storage" not in given:
         raise UsageError(f"the password of the storage was not written down; add --storage {stored['storage']} with it")
-    return {name: context.params[name] for name in given}
+    return {**runs.complete_options(folder, stored, options), **{name: context.params[name] for name in given}}
+
+
+def _refuse(names: set[str], but: str) -> None:
+    if names:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
+        raise UsageError(f"{flags} cannot be changed by --resume; the run keeps its own options ({but})")
 
 
 def _was_typed(context: typer.Context, name: str) -> bool:

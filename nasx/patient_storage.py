@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nasx.search_spaces.errors import NasxError
+from nasx.storages import StorageLost, without_password
 
 T = TypeVar("T")
 
@@ -62,13 +62,12 @@ class PatientStorage(BaseStorage):
                 return result
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in _FULL:
-                    raise NasxError(f"{self._name} cannot be written: {error.strerror}; make room first") from error
+                    raise StorageLost(f"{self._name} cannot be written: {error.strerror}; make room") from error
                 if not _passing(error):
                     raise
                 if time.monotonic() - begun > self.patience:
-                    raise NasxError(
-                        f"{self._name} has not answered for {self.patience:g} s ({_reason(error)}); "
-                        "what was evaluated is in it, continue when it is back"
+                    raise StorageLost(
+                        f"{self._name} has not answered for {self.patience:g} s ({_reason(error)}); bring it back"
                     ) from error
                 if not self._away:
                     self._away = True
@@ -197,4 +196,4 @@ def _reason(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
     cause = getattr(cause, "orig", None) or cause
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return lines[0] if lines else type(cause).__name__
+    return without_password(lines[0]) if lines else type(cause).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.storages import without_password
 
 CONFIG = "config.json"
 JOURNAL = "journal.log"
@@ -34,11 +35,9 @@ def create_run(out: Path | None, name: str, options: dict[str, Any]) -> Path:
         NasxError: If it cannot be written.
     """
     folder = out or _free(Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}")
-    if (folder / CONFIG).exists():
-        raise UsageError(f"{folder} already holds a run; continue it with --resume {folder} or choose another --out")
     config = {
-        "command": shlex.join(["nasx", *sys.argv[1:]]),
-        "options": options,
+        "command": without_password(shlex.join(["nasx", *sys.argv[1:]])),
+        "options": {name: _masked(value) for name, value in options.items()},
         "seed": options.get("seed"),
         "versions": {"python": platform.python_version(), **_versions()},
         "machine": {"platform": platform.platform(), "processor": platform.machine()},
@@ -46,8 +45,17 @@ def create_run(out: Path | None, name: str, options: dict[str, Any]) -> Path:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     except OSError as error:
+        raise NasxError(f"the run folder {folder} cannot be written: {error.strerror}; choose another --out") from error
+    try:
+        with (folder / CONFIG).open("x") as file:  # of two runs that begin at the same time, one only succeeds
+            file.write(json.dumps(config, indent=2) + "\n")
+    except FileExistsError as error:
+        raise UsageError(
+            f"{folder} already holds a run; continue it with --resume {folder} or choose another --out"
+        ) from error
+    except OSError as error:
+        (folder / CONFIG).unlink(missing_ok=True)
         raise NasxError(f"the run folder {folder} cannot be written: {error.strerror}; choose another --out") from error
     return folder
 
@@ -64,6 +72,37 @@ def read_options(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no run to resume (no {CONFIG}); type the folder of one") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder / CONFIG} cannot be read as a run's configuration: {error}") from error
+
+
+def _masked(value: Any) -> Any:
+    return without_password(value) if isinstance(value, str) else value
+
+
+def complete_options(folder: Path, stored: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run that another version of nasx may have started.
+
+    What that version did not write down takes its default, which is what that version did.
+
+    Args:
+        folder: The run folder, for sentences.
+        stored: What is written in it.
+        defaults: Every option of this version.
+
+    Raises:
+        UsageError: If the run uses an option that this version has not, or an option has a value of another kind.
+    """
+    for name, value in stored.items():
+        if name not in defaults and value not in (None, False):
+            raise UsageError(
+                f"the run in {folder} was started with {name}={value!r:.40}, which this version of nasx does not know; "
+                "continue it with the version that its config.json names"
+            )
+        known = defaults.get(name)
+        if isinstance(known, (int, float)) and not isinstance(value, (int, float)):
+            raise UsageError(
+                f"{folder / CONFIG} says {name}={value!r:.40}, which is no number; correct it or start a new run"
+            )
+    return {name: stored.get(name, value) for name, value in defaults.items()}
 
 
 def _free(folder: Path) -> Path:

@@ -13,6 +13,11 @@ from nasx.search_spaces.errors import NasxError, UsageError
 if TYPE_CHECKING:
     import optuna
 
+
+class StorageLost(NasxError):
+    """A storage that could not be written or did not answer any more; what was evaluated before is in it."""
+
+
 _ATTEMPTS = 5  # of several processes that make the tables of a new database at once, all but one fail the first time
 
 
@@ -21,8 +26,8 @@ def open_storage(url: str | Path | None) -> optuna.storages.BaseStorage:
 
     Args:
         url: None for memory, a path (``.log``) for a journal file, else any storage URL Optuna takes
-            (``postgresql://...``, ``mysql://...``, ``sqlite:///...``) or ``redis://...``. A storage that goes away later
-            is waited for (:class:`nasx.patient_storage.PatientStorage`).
+            (``postgresql://...``, ``mysql://...``, ``sqlite:///...``) or ``redis://...``. A storage that goes away
+            later is waited for (:class:`nasx.patient_storage.PatientStorage`).
 
     Raises:
         UsageError: If the URL is not understood or its driver is missing.
