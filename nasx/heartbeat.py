@@ -56,6 +56,10 @@ class Watch:
             else:
                 self._dead.discard(worker)
 
+    def knows(self, worker: str) -> bool:
+        """Whether a worker was ever heard of."""
+        return worker in self._beats
+
     def dead(self, worker: str) -> bool:
         """Whether a worker has left, or been silent for six of its heartbeats. Who never gave a sign is dead too."""
         return worker in self._dead or worker not in self._beats
@@ -95,8 +99,14 @@ class Heart:
         """Whether another worker has left or died."""
         if worker == self.worker:
             return False
+        if self.every <= 0:
+            return True
         with self._lock:
-            return self.every <= 0 or self._watch.dead(worker)
+            known = self._watch.knows(worker)
+        if not known:  # it has joined since the last look: a worker gives a sign before it claims anything
+            self._look()
+        with self._lock:
+            return self._watch.dead(worker)
 
     def _run(self) -> None:
         while not self._stop.wait(self.every):
@@ -109,6 +119,9 @@ class Heart:
         self._count += 1
         sign = {"beat": self._count, "every": self.every, **({"left": True} if left else {})}
         self._study.set_user_attr(PREFIX + self.worker, sign)
+        self._look()
+
+    def _look(self) -> None:
         attributes = self._study.user_attrs
         signs = {name.removeprefix(PREFIX): sign for name, sign in attributes.items() if name.startswith(PREFIX)}
         with self._lock:
