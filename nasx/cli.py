@@ -53,11 +53,21 @@ def search(
     rank_against: RankOption = None,
     space: SearchSpaceOption = None,
     objective: Annotated[
-        str | None,
-        typer.Option(help="Instead of a benchmark: my_module:function, architecture -> number. Needs --space."),
+        list[str] | None,
+        typer.Option(
+            help="Instead of a benchmark: my_module:function, architecture -> number. Needs --space. "
+            "Or, several times, metrics of the benchmark that are all to be optimised."
+        ),
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="The worst value allowed of a metric: latency_ms=5. May be repeated.")
     ] = None,
     direction: Annotated[
-        str | None, typer.Option(help="maximize or minimize the --objective.", show_default="maximize")
+        list[str] | None,
+        typer.Option(
+            help="maximize or minimize the --objective; NAME=minimize where there are several.",
+            show_default="maximize",
+        ),
     ] = None,
     predictor: Annotated[
         str, typer.Option(help="Predictor (nasx predictors, or my_module:MyPredictor), or none.")
@@ -91,19 +101,21 @@ def search(
         typer.Option(help="Run the same search without a predictor beside it.", show_default="only on a benchmark"),
     ] = None,
 ) -> None:
-    """Search a benchmark, or a space with an objective of your own, guided by a predictor."""
+    """Search a benchmark, or a space with objectives of your own, guided by a predictor."""
     from nasx import runs
+    from nasx.cli_pareto import one_objective, search_pareto
     from nasx.cli_subject import subject_of
     from nasx.console import screen, search_progress, show_search
     from nasx.run_lock import only_run
     from nasx.search_loop import check_search
     from nasx.search_loop import search as run_search
-    from nasx.storages import StorageLost
 
     options = {name: value for name, value in context.params.items() if name not in ("out", "resume")}
     if resume is not None:
         options = _resumed(context, resume, options)
     typed = {name for name in options if _was_typed(context, name)}
+    if not one_objective(options):
+        return search_pareto(options, typed, out=out, resume=resume)
     subject = subject_of(options, typed)
     guess = None if options["predictor"] == "none" else options["predictor"]
     rounds = {
@@ -115,8 +127,7 @@ def search(
     check_workers(options)
     folder = resume or runs.create_run(out, name, options)
     alone = options["storage"] is None
-    again = f"nasx search --resume {folder}"
-    try:
+    with runs.nothing_lost(folder):
         with (
             only_run(folder),
             terminated_like_interrupted(),
@@ -147,14 +158,6 @@ def search(
                     progress=progress,
                 )
         result.save(folder)
-    except KeyboardInterrupt:
-        raise NasxError(f"interrupted; nothing is lost, continue with: {again}") from None
-    except StorageLost as error:
-        raise NasxError(f"{error}, then continue with: {again}") from error
-    except OSError as error:
-        raise NasxError(
-            f"{error.filename or folder} cannot be written: {error.strerror}; continue with: {again}"
-        ) from error
     show_search(result)
     screen.print(f"everything is in {folder}", soft_wrap=True)
 

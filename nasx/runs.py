@@ -7,6 +7,8 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,28 @@ def create_run(out: Path | None, name: str, options: dict[str, Any]) -> Path:
         (folder / CONFIG).unlink(missing_ok=True)
         raise NasxError(f"the run folder {folder} cannot be written: {error.strerror}; choose another --out") from error
     return folder
+
+
+@contextmanager
+def nothing_lost(folder: Path) -> Iterator[None]:
+    """Says how to continue the run of a folder, whatever stops it.
+
+    Raises:
+        NasxError: In place of an interrupt, a storage that stays away, or a disk that is full.
+    """
+    from nasx.storages import StorageLost
+
+    again = f"nasx search --resume {folder}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise NasxError(f"interrupted; nothing is lost, continue with: {again}") from None
+    except StorageLost as error:
+        raise NasxError(f"{error}, then continue with: {again}") from error
+    except OSError as error:
+        raise NasxError(
+            f"{error.filename or folder} cannot be written: {error.strerror}; continue with: {again}"
+        ) from error
 
 
 def read_options(folder: Path) -> dict[str, Any]:
