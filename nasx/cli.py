@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nasx import cli_evaluate, cli_networks, cli_show
+from nasx import cli_evaluate, cli_latency, cli_networks, cli_show
 from nasx.cli_data import data
 from nasx.cli_options import (
     BenchmarkOption,
@@ -197,6 +197,7 @@ def _was_typed(context: typer.Context, name: str) -> bool:
 
 cli_evaluate.register(app)
 cli_networks.register(app)
+cli_latency.register(app)
 cli_show.register(app)
 
 

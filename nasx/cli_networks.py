@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nasx.search_spaces.errors import UsageError
+
+if TYPE_CHECKING:
+    from nasx.search_spaces.onnx_network import OnnxNetwork
+
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME=1,3,224,224: the shape of an input that a file leaves open; repeatable."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,30 +26,30 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     model: Annotated[Path, typer.Argument(help="An ONNX file.")],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=1,3,224,224: the shape of an input that the file leaves open; repeatable."),
-    ] = None,
+    shape: ShapeOption = None,
     layers: Annotated[int, typer.Option(help="How many of the dearest layers to list.", min=0)] = 10,
+    predictor: Annotated[
+        str | None, typer.Option(help="Folder of nasx latency fit: say also what it predicts.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs to read.")] = False,
 ) -> None:
     """Say what an ONNX network is: operations, depth, FLOPs, parameters, memory access, its dearest layers."""
-    import warnings
+    from nasx.inspect_network import Prediction, describe_network, show_network
 
-    from nasx.inspect_network import describe_network, show_network
-    from nasx.search_spaces.onnx_network import read_network
+    network = read_with_notes(model, shape)
+    prediction = None
+    if predictor is not None:
+        from nasx.latency_fit import open_fitted, predicted
 
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        network = read_network(model, shapes=dict(_shape(text) for text in shape or []))
-    for note in notes:
-        typer.echo(f"nasx: {note.message}", err=True)
+        fitted = open_fitted(predictor)
+        value = float(predicted(fitted, [network.graph()], f"'{model.name}'")[0])
+        prediction = Prediction(fitted.metric or "value", value, fitted.unit, fitted.trust)
     if as_json:
         import json
 
-        typer.echo(json.dumps(describe_network(network, layers), indent=2))
+        typer.echo(json.dumps(describe_network(network, layers, prediction), indent=2))
         return
-    show_network(network, layers)
+    show_network(network, layers, prediction)
 
 
 def export(
@@ -70,6 +78,29 @@ def export(
         soft_wrap=True,
         markup=False,
     )
+
+
+def read_with_notes(model: Path, shape: list[str] | None = None) -> OnnxNetwork:
+    """Reads a network; what is worth knowing about it goes to the error stream, one line each."""
+    import warnings
+
+    from nasx.search_spaces.onnx_network import read_network
+
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        network = read_network(model, shapes=shapes_of(shape))
+    for note in notes:
+        typer.echo(f"nasx: {note.message}", err=True)
+    return network
+
+
+def shapes_of(shape: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--shape`` gives.
+
+    Raises:
+        UsageError: If one is not written as NAME=SIZE,SIZE.
+    """
+    return dict(_shape(text) for text in shape or [])
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -10,13 +10,24 @@ from nasx.console import screen
 from nasx.search_spaces.onnx_network import Layer, OnnxNetwork
 
 
-def describe_network(network: OnnxNetwork, layers: int = 10) -> dict[str, Any]:
+class Prediction(NamedTuple):
+    """What a predictor says of the network: a metric, its value and unit, and how far it can be trusted."""
+
+    metric: str
+    value: float
+    unit: str = ""
+    trust: str = ""
+
+
+def describe_network(network: OnnxNetwork, layers: int = 10, prediction: Prediction | None = None) -> dict[str, Any]:
     """Returns everything that is shown, as a JSON-able dictionary.
 
     Args:
         network: The network.
         layers: How many of its dearest layers to list.
+        prediction: What a predictor says of it.
     """
+    extra = {} if prediction is None else {f"predicted_{prediction.metric}": prediction.value}
     return {
         "name": network.name,
         "opset": network.opset,
@@ -28,6 +39,7 @@ def describe_network(network: OnnxNetwork, layers: int = 10) -> dict[str, Any]:
         "macs": network.macs,
         "parameters": network.parameters,
         "memory_bytes": network.memory_bytes,
+        **extra,
         "operations_of_unknown_cost": network.unknown_shapes,
         "dearest_layers": [
             {
@@ -48,7 +60,7 @@ def dearest(network: OnnxNetwork, count: int) -> list[Layer]:
     return sorted(network.layers, key=lambda layer: (-layer.flops, -layer.memory_bytes))[:count]
 
 
-def show_network(network: OnnxNetwork, layers: int = 10) -> None:
+def show_network(network: OnnxNetwork, layers: int = 10, prediction: Prediction | None = None) -> None:
     """Prints the network: a table on a terminal, aligned text elsewhere."""
     facts = [
         ("input", ", ".join(f"{name} {_shape(shape)}" for name, shape in network.inputs.items()) or "none"),
@@ -59,6 +71,10 @@ def show_network(network: OnnxNetwork, layers: int = 10) -> None:
         ("parameters", f"{network.parameters:,}"),
         ("memory access", f"{network.memory_bytes:,} bytes"),
     ]
+    if prediction is not None:
+        trust = f" ({prediction.trust})" if prediction.trust else ""
+        name = prediction.metric.removesuffix(f"_{prediction.unit}").replace("_", " ")
+        facts.append((f"predicted {name}", f"{prediction.value:.4g} {prediction.unit}".rstrip() + trust))
     if network.unknown_shapes:
         facts.append(("of unknown cost", f"{network.unknown_shapes:,} operations, counted as 0"))
     chosen = dearest(network, layers)
