@@ -18,6 +18,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from nasx.buildable import Buildable
+from nasx.optuna_claims import claim, mark
 from nasx.search_loop import fresh_predictor
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import UsageError
@@ -35,6 +37,7 @@ __all__ = ["PredictorSampler", "suggest_architecture"]
 
 ARCHITECTURE = "architecture"
 PREDICTED = "predicted"
+_TRIES = 20  # proposals that may have been taken by others
 
 
 def suggest_architecture(trial: optuna.trial.BaseTrial, space: SearchSpace | str) -> Any:
@@ -96,7 +99,8 @@ class PredictorSampler(BaseSampler):
     searches the space against it, and its best finds are the next trials. Architectures that compute the same function
     are proposed once. Pruned trials count with their last reported value, though never as better than the median of
     complete ones; failed ones are not repeated. Running trials count with the mean of what is known (constant liar),
-    so that several workers do not crowd together; they see each other through the study's storage.
+    so that several workers do not crowd together; they see each other through the study's storage, and none takes an
+    architecture that another has taken, be it at the same moment.
 
     In a study with several objectives every fit weighs them anew at random (augmented Tchebycheff scalarisation;
     Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 10(1), 2006), so that the Pareto front is covered
@@ -157,6 +161,7 @@ class PredictorSampler(BaseSampler):
         self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
         self._independent = independent_sampler or optuna.samplers.TPESampler(seed=seed)
         self._distributions = self.space.distributions()
+        self._buildable = Buildable(self.space)
         self._memories: dict[str, _Memory] = {}
         self._lock = threading.RLock()
 
@@ -169,8 +174,7 @@ class PredictorSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Returns the parameters of the next architecture."""
         with self._lock:
-            proposal = self._next(study, trial)
-            self._note(study, trial, proposal)
+            proposal = self._claimed(study, trial)
         params = self.space.to_params(proposal.architecture)
         return {
             name: params[name]
@@ -199,6 +203,16 @@ class PredictorSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Does nothing for the space: what is proposed depends on the seed and the trial's number only."""
         self._independent.reseed_rng()
+
+    def _claimed(self, study: Study, trial: FrozenTrial) -> Proposal:
+        """The next proposal that no other process has taken in the meantime."""
+        for _ in range(_TRIES):
+            proposal = self._next(study, trial)
+            self._note(study, trial, proposal)
+            if not proposal.key or claim(study, trial, proposal.key):
+                return proposal
+        mark(study, trial, proposal.key, sure=True)  # the space is used up; it is evaluated again
+        return proposal
 
     def _next(self, study: Study, trial: FrozenTrial) -> Proposal:
         enqueued = self._from_params(trial.system_attrs.get("fixed_params", {}))
@@ -245,11 +259,12 @@ class PredictorSampler(BaseSampler):
             seen=seen,
             exploration=0.0,
             candidates=self.candidates,
+            allowed=self._buildable,
         )
 
     def _random(self, rng: np.random.Generator, seen: set[str], scorer: _Scorer | None) -> Proposal:
         """A random architecture that is new; any one where none is left."""
-        found, _ = unseen(self.space, rng, 1, seen)
+        found, _ = unseen(self.space, rng, 1, seen, self._buildable)
         proposal = found[0] if found else Proposal(self.space.sample(rng), "")
         if scorer is None:
             return proposal
@@ -263,7 +278,9 @@ class PredictorSampler(BaseSampler):
                 known = memory.known[trial.number]
             else:
                 architecture = self._architecture(trial)
-                known = None if architecture is None else (architecture, self.space.canonical_key(architecture))
+                known = None
+                if architecture is not None and self._buildable(architecture):
+                    known = architecture, self.space.canonical_key(architecture)
                 if trial.state.is_finished():
                     memory.known[trial.number] = known
             if known is not None:
@@ -318,19 +335,20 @@ class _Scorer:
         direction: Direction,
         seed: int,
     ) -> None:
+        self._buildable, self._worst = Buildable(space), -math.inf if direction == "maximize" else math.inf
         graphs = space.graphs(architectures)
-        some = space.graphs(space.samples(256, np.random.default_rng(seed)))
+        count = min(256, space.inner_candidates or 256)
+        some = self._buildable.graphs(space.samples(count, np.random.default_rng(seed)))[0]
         self._known = sorted({*graphs.vocabulary, *some.vocabulary})  # so that it can tell them apart when they turn up
-        self._space, self._worst = space, -math.inf if direction == "maximize" else math.inf
         self._predictor = predictor.fit(graphs.recode(self._known), targets)
 
     def __call__(self, architectures: Sequence[Hashable]) -> NDArray[np.float64]:
-        """Predicted values ``(n,)``; the worst for operations never met."""
-        graphs = self._space.graphs(architectures)
+        """Predicted values ``(n,)``; the worst for operations never met or without a graph."""
+        scores = np.full(len(architectures), self._worst)
+        graphs, places = self._buildable.graphs(architectures)
         alien = [code for code, operation in enumerate(graphs.vocabulary) if operation not in self._known]
         readable = np.flatnonzero(~np.isin(graphs.operations, alien).any(axis=1))
-        scores = np.full(len(graphs), self._worst)
-        scores[readable] = self._predictor.predict(graphs[readable])
+        scores[places[readable]] = self._predictor.predict(graphs[readable])
         return scores
 
 

@@ -232,9 +232,43 @@ def test_several_processes_share_a_study(tmp_path: Path) -> None:
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
     study = optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
     assert Counter(trial.state for trial in study.trials) == {TrialState.COMPLETE: 30}
-    # two processes that choose within the same moment may meet, though hardly ever
-    assert len({trial.user_attrs["architecture"] for trial in study.trials}) >= 27
+    assert len({SPACE.canonical_key(SPACE.parse(trial.user_attrs["architecture"])) for trial in study.trials}) == 30
     assert any("predicted" in trial.user_attrs for trial in study.trials)
+
+
+def test_pruners_and_callbacks_work() -> None:
+    def steps(trial: optuna.Trial) -> float:
+        value = objective(trial)
+        for step in range(3):
+            trial.report(value * (step + 1), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return 3 * value
+
+    heard: list[int] = []
+    sampler = PredictorSampler(SPACE, **QUICK, seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.MedianPruner(3))
+    study.optimize(steps, n_trials=24, callbacks=[lambda study, trial: heard.append(trial.number)])
+    assert heard == list(range(24))
+    states = Counter(trial.state for trial in study.trials)
+    assert states[TrialState.PRUNED] > 0
+    assert states[TrialState.COMPLETE] > 4
+    assert any("predicted" in trial.user_attrs for trial in study.trials)
+
+
+def test_a_space_with_configurations_without_a_graph() -> None:
+    def build(chosen: dict[str, Any]) -> nasx.Graph:
+        if chosen["a"] == chosen["b"]:
+            raise ValueError("equal")
+        return nasx.Graph([f"{chosen['a']}-{chosen['b']}"], [[0]])
+
+    space = nasx.ChoiceSpace("picky", {"a": list(range(5)), "b": list(range(5))}, build)
+    sampler = PredictorSampler(space, **{**QUICK, "n_startup_trials": 4}, seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial({"a": 1, "b": 1})
+    study.optimize(lambda trial: suggest_architecture(trial, space)[0], n_trials=15, catch=(UsageError,))
+    assert Counter(trial.state for trial in study.trials) == {TrialState.COMPLETE: 14, TrialState.FAIL: 1}
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 15
 
 
 def test_it_travels_to_other_processes_with_what_it_knows() -> None:
