@@ -28,6 +28,9 @@ from nasx.search_spaces.batch import GraphBatch
 NODES_A_CHUNK = 2048  # nodes scored at once: larger chunks fall out of the processor's cache
 CHUNKS_ENCODED = 4  # chunks whose features are computed together: numpy has fewer calls to make
 
+Links = Literal["dense", "edges", "none"]
+"""Edges as matrices `(B, N, N)`, as `edges.EdgeList`, or not at all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TorchConfig(TrainingConfig):
@@ -57,10 +60,13 @@ class TorchConfig(TrainingConfig):
     target_scaling: Scaling = "unit"
     node_attributes: Encoding = "none"
     """How attributes of nodes and of whole networks are read (`layer_encoding`); none: graphs are cells without any."""
-    reads_edges: ClassVar[bool] = True
-    """Whether a network reads the adjacency of whole networks."""
     reads_costs: ClassVar[bool] = False
     """Whether nodes of whole networks begin with their multiply-adds and bytes as they are."""
+
+    @property
+    def links(self) -> Links:
+        """How a network reads the edges of whole networks."""
+        return "dense"
 
 
 Build = Callable[[TorchConfig, tuple[str, ...], Inputs], nn.Module]
@@ -234,7 +240,7 @@ class FittedNetwork:
             self.paths = tensors["paths"]
         if "process" in state:
             features, weights = tensors["process.features"], tensors["process.weights"]
-            self.process = FeatureProcess(features, weights, **state["process"])
+            self.process = FeatureProcess(features, weights, **state["process"], metric=tensors.get("process.metric"))
             self.normal_curve = MonotoneMap(**state["normal_curve"])
 
     def _blank_inputs(self) -> Inputs:

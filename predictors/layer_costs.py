@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Linear
 from nasx.predictors.preset_predictor import PresetPredictor
@@ -39,12 +39,16 @@ _STEEPEST = 6.0
 class LayerCostsConfig(TorchConfig):
     """The network and its training."""
 
-    reads_edges: ClassVar[bool] = False
     reads_costs: ClassVar[bool] = True
     width: int = 128
     layers: int = 2
     """Hidden layers."""
     dropout: float = 0.0
+
+    @property
+    def links(self) -> Links:
+        """A layer's attributes say what is around it."""
+        return "none"
 
     def __post_init__(self) -> None:
         """Checks what the single fields cannot."""

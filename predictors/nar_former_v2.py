@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasx.predictors.edges import EdgeList
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear, lecun_initialisation
 from nasx.search_spaces.errors import UsageError
@@ -250,9 +251,11 @@ class GraphAttention(nn.Module):
         self.query = Linear(config.members, features, features)
         self.aggregate = Linear(config.members, features * (2 if self.directed else 1), config.width)
 
-    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, h: Tensor, adjacency: Tensor | EdgeList) -> Tensor:
         """Aggregates neighbours of nodes `(E, B, N, d)` along `adjacency (., B, N, N)`; gives `(E, B, N, width)`."""
         x = torch.sigmoid(self.query(h))
+        if isinstance(adjacency, EdgeList):
+            return self.aggregate(adjacency.attention(x, h, self.directed))  # type: ignore[no-any-return]
         scores = x @ x.transpose(-1, -2) / math.sqrt(h.shape[-1])  # (E, B, N, N)
         backward = adjacency.transpose(-1, -2)
         if self.directed:

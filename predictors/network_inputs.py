@@ -7,11 +7,14 @@ exceeds half of the work and memory is bounded by the nodes of a bucket, whateve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasx.predictors.edges import EdgeList
+from nasx.predictors.fitted_network import Links
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import LayerEncoder
 from nasx.search_spaces.packed_graphs import PackedGraphs
@@ -28,7 +31,8 @@ class NetworkInputs:
         graphs: B graphs in the vocabulary of the model.
         encoder: Turns attributes into numbers.
         device: Where tensors go.
-        linked: Whether the model reads the adjacency; without, `Inputs.adjacency` is empty.
+        links: How the model reads edges: "dense", as matrices; "edges", as `EdgeList`; "none": `Inputs.adjacency` is
+            empty.
         costs: Whether nodes begin with their multiply-adds and bytes, as they are.
         nodes: Nodes that are padded together.
     """
@@ -36,7 +40,7 @@ class NetworkInputs:
     graphs: PackedGraphs
     encoder: LayerEncoder
     device: torch.device
-    linked: bool = True
+    links: Links = "dense"
     costs: bool = False
     nodes: int = NODES_A_BUCKET
 
@@ -51,24 +55,26 @@ class NetworkInputs:
         mask = np.arange(width) < graphs.num_nodes[:, None]
         codes = np.zeros(mask.shape, dtype=np.int64)
         codes[mask] = graphs.operations
-        parts = [self.encoder.nodes(graphs)]
+        features = self.encoder.nodes(graphs)
         if self.costs:
-            parts.insert(0, self.encoder.costs(graphs).astype(np.float32))
-        features = np.concatenate(parts, axis=1)
+            features = np.concatenate([self.encoder.costs(graphs).astype(np.float32), features], axis=1)
         nodes = np.zeros((*mask.shape, features.shape[1]), dtype=np.float32)
         nodes[mask] = features
-        adjacency = np.zeros((len(graphs), width, width) if self.linked else (len(graphs), 0, 0), dtype=np.float32)
-        if self.linked:
-            of = np.repeat(np.arange(len(graphs)), graphs.num_edges)
-            adjacency[of, graphs.edges[:, 0], graphs.edges[:, 1]] = 1
-        found = Inputs(
-            torch.from_numpy(codes),
-            torch.from_numpy(adjacency),
-            torch.from_numpy(mask.astype(np.float32)),
-            torch.from_numpy(nodes),
-            torch.from_numpy(self.encoder.whole(graphs)),
-        )
-        return Inputs(*(None if part is None else part.to(self.device).unsqueeze(0) for part in found))  # type: ignore[arg-type]
+        summary = self.encoder.whole(graphs)
+        parts = [codes, mask.astype(np.float32), nodes, summary]
+        tensors = [torch.from_numpy(part).to(self.device).unsqueeze(0) for part in parts]
+        return Inputs(tensors[0], self._links(graphs, width), *tensors[1:])
+
+    def _links(self, graphs: PackedGraphs, width: int) -> Any:
+        of = np.repeat(np.arange(len(graphs)), graphs.num_edges)
+        if self.links == "edges":
+            ends = torch.from_numpy(of[:, None] * width + graphs.edges).to(self.device)
+            return EdgeList(ends[:, 0].contiguous(), ends[:, 1].contiguous(), len(graphs), width)
+        shape = (1, len(graphs), width, width) if self.links == "dense" else (1, len(graphs), 0, 0)
+        adjacency = np.zeros(shape, dtype=np.float32)
+        if self.links == "dense":
+            adjacency[0, of, graphs.edges[:, 0], graphs.edges[:, 1]] = 1
+        return torch.from_numpy(adjacency).to(self.device)
 
 
 class Bucketed(nn.Module):

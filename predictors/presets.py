@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.edges import WIDE
+from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.nar_former_v2 import NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class NARFormerV2Config(NetworkConfig, TorchConfig):
     """Everything about a NAR-Former V2: graphs, tokens, network, losses, training. The defaults are as published."""
+
+    @property
+    def links(self) -> Links:
+        """Narrow networks attend along lists of edges, wide ones with matrices: whichever is quicker."""
+        return "edges" if self.width < WIDE else "dense"
 
 
 PAPER = NARFormerV2Config()
