@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nasx.predictors import PREDICTORS, load_predictor, make_predictor
 from nasx.predictors.base import Predictor
+from nasx.predictors.fitted_packed import FittedPacked
 from nasx.predictors.layer_costs import LayerCosts
 from nasx.predictors.network_inputs import Bucketed, NetworkInputs
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -127,10 +128,14 @@ def test_one_graph_and_targets_that_are_not_positive(networks: PackedGraphs) -> 
             assert np.isfinite(found).all()
 
 
-def test_padding_is_bounded_and_scores_keep_their_order(networks: PackedGraphs, latencies: NDArray[np.float64]) -> None:
+def test_padding_is_bounded_and_scores_keep_their_order(
+    networks: PackedGraphs, fitted: Callable[[str], Predictor]
+) -> None:
     import torch
 
-    predictor = fitted("layer-costs", networks, latencies)
+    predictor = fitted("layer-costs")
+    assert isinstance(predictor, LayerCosts)
+    assert isinstance(predictor._fitted, FittedPacked)
     source = predictor._fitted.source(networks)
     buckets = source.rows(torch.arange(len(networks)).flip(0)[None])
     assert len(buckets) > 3
