@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nasx.drawing import draw
     from nasx.evaluation import evaluate
     from nasx.noise import noise_ceiling
+    from nasx.pareto_search import pareto_search
     from nasx.predictors import make_predictor, register_predictor
     from nasx.search_loop import search
     from nasx.search_spaces import get_search_space, register_search_space
@@ -45,6 +46,7 @@ _HOME = {
     "make_predictor": "nasx.predictors",
     "make_strategy": "nasx.strategies",
     "noise_ceiling": "nasx.noise",
+    "pareto_search": "nasx.pareto_search",
     "read_module": "nasx.search_spaces.module_network",
     "read_onnx": "nasx.search_spaces.onnx_network",
     "register_predictor": "nasx.predictors",
@@ -69,6 +71,7 @@ __all__ = [
     "make_predictor",
     "make_strategy",
     "noise_ceiling",
+    "pareto_search",
     "read_module",
     "read_onnx",
     "register_predictor",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nasx.benchmark import Benchmark
     from nasx.pareto_result import ParetoResult
     from nasx.search_spaces.space import SearchSpace
+    from nasx.strategies.goals import Goal
 
 _NOT_HERE = ("acquisition", "target", "rank_against", "workers", "timeout", "study", "dask", "slurm")
 
@@ -34,8 +35,8 @@ def one_objective(options: dict[str, Any]) -> bool:
         return False
     if options["objective"] is not None and not is_address(options["objective"]):
         raise UsageError(
-            f"'{options['objective']}' is no address my_module:function; a single metric of a benchmark is a --target, "
-            "several objectives take one --objective each, and a --limit may go with one"
+            f"'{options['objective']}' is no address of an objective; write it my_module:function. A single metric of "
+            "a benchmark is a --target; several take one --objective each, and one may go with a --limit"
         )
     return True
 
@@ -162,7 +163,9 @@ def show_pareto(result: ParetoResult) -> None:
     columns = {("with predictors" if result.predictors else "without predictors"): result}
     if result.baseline is not None:
         columns["without predictors"] = result.baseline
-    table = Table(title=f"{result.space.name}: {' against '.join(result.labels)}", title_justify="left")
+    table = Table(
+        title=f"{result.space.name}: {', '.join(_wanted(goal) for goal in result.goals.all)}", title_justify="left"
+    )
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
@@ -170,10 +173,10 @@ def show_pareto(result: ParetoResult) -> None:
         cells = [cell(column) for column in columns.values()]
         if any(cells):
             table.add_row(label, *cells)
-    for place, goal in enumerate(result.goals.all):
+    for goal in result.goals.all:
         found = result.kendall_tau.get(goal.name)
         if found is not None and found[0] == found[0]:
-            label = f"Kendall's tau, {result.labels[place]}"
+            label = f"Kendall's tau, {goal.name}"
             table.add_row(label, f"{found[0]:.3f} on {found[1]:,}", *[""] * (len(columns) - 1))
     screen.print(table)
     truth = result.truth
@@ -193,6 +196,10 @@ def show_pareto(result: ParetoResult) -> None:
 
 
 _SHOWN = 12
+
+
+def _wanted(goal: Goal) -> str:
+    return f"{goal.name} {goal.direction}d" if goal.optimised and not goal.demand else goal.demand
 
 
 def _share(result: ParetoResult) -> str:

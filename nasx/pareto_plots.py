@@ -69,7 +69,10 @@ def draw_front(path: Path, result: ParetoResult, *, title: str) -> None:
 
 
 def _draw_pair(axes: Any, result: ParetoResult, across: int, up: int) -> None:
-    stairs = len(result.goals.objectives) == 2 and result.goals.all[across].optimised and result.goals.all[up].optimised
+    pair = (result.goals.all[across], result.goals.all[up])
+    stairs = None
+    if len(result.goals.objectives) == 2 and all(goal.optimised for goal in pair):
+        stairs = "post" if pair[0].direction == "minimize" else "pre"  # an architecture is as good as any worse one
     baseline = result.baseline
     if baseline is not None:
         axes.scatter(
@@ -91,7 +94,7 @@ def _draw_pair(axes: Any, result: ParetoResult, across: int, up: int) -> None:
         _front(axes, rows[:, across], rows[:, up], stairs, _GREEN, f"true front ({len(rows)})", size=26, filled=False)
     rows = result.values[result.front]
     _front(axes, rows[:, across], rows[:, up], stairs, _ORANGE, f"found front ({len(rows)})", size=16, filled=True)
-    for goal, line in ((result.goals.all[across], axes.axvline), (result.goals.all[up], axes.axhline)):
+    for goal, line in zip(pair, (axes.axvline, axes.axhline), strict=True):
         if goal.limit is not None:
             line(goal.limit, color="#4a5568", linestyle=":", linewidth=1.0)
     _frame(axes, result, across, up)
@@ -99,11 +102,11 @@ def _draw_pair(axes: Any, result: ParetoResult, across: int, up: int) -> None:
 
 
 def _front(
-    axes: Any, across: Floats, up: Floats, stairs: bool, colour: str, label: str, *, size: int, filled: bool
+    axes: Any, across: Floats, up: Floats, stairs: str | None, colour: str, label: str, *, size: int, filled: bool
 ) -> None:
     if stairs and len(across):
         order = np.argsort(across)
-        axes.step(across[order], up[order], where="post", color=colour, linewidth=1.0, alpha=0.8)
+        axes.step(across[order], up[order], where=stairs, color=colour, linewidth=1.0, alpha=0.8)
     axes.scatter(
         across, up, s=size, facecolors=colour if filled else "none", edgecolors=colour, linewidths=0.9, zorder=3,
         label=label,
