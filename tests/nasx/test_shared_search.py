@@ -31,7 +31,8 @@ _WORKERS = """
     import optuna, psycopg, sqlalchemy
     from nasx.search_loop import search
 
-    storage, calls, stuck, count, pause = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+    storage, calls = sys.argv[1:3]
+    stuck, count, pause = int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
 
     def work(number):
         done = 0
