@@ -25,12 +25,18 @@ def evaluate(
     ] = None,
     train_size: Annotated[
         list[str] | None,
-        typer.Option(help="Training cells, as a count or a percentage (5%); repeatable.", show_default="781"),
+        typer.Option(
+            help="Training cells, as a count or a percentage (5%); repeatable.",
+            show_default="781; by family: all; adapted: 50",
+        ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Number of repeats, each with its own split and seed.")] = 5,
     split: Annotated[
         str,
-        typer.Option(help="uniform, uniform-stratified, by-function (no twins tested), or prefix (as in the papers)."),
+        typer.Option(
+            help="uniform, uniform-stratified, by-function (no twins tested), prefix (as in the papers); of whole "
+            "networks in-domain (the last tenth of each family tests) or leave-one-family-out."
+        ),
     ] = "uniform",
     validation_size: Annotated[
         int | None, typer.Option(help="Cells that validate.", show_default="200 with prefix, else none")
@@ -40,6 +46,14 @@ def evaluate(
     ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed of all randomness; repeatable.", min=0, show_default="0")
+    ] = None,
+    adapt_from: Annotated[
+        str | None,
+        typer.Option(help="Another metric (device, data set), whose predictor is adapted with the few training cells."),
+    ] = None,
+    source_size: Annotated[
+        str | None,
+        typer.Option(help="Cells that the predictor of --adapt-from learns.", show_default="781; by family: all"),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Repeats that run at once.")] = 1,
     backend: Annotated[str, typer.Option(help="Where they run: loky (here), threading, dask or ray.")] = "loky",
@@ -66,6 +80,8 @@ def evaluate(
                 split=split,
                 validation_size=validation_size,
                 test_size=test_size,
+                adapt_from=adapt_from,
+                source_size=source_size,
                 n_jobs=jobs,
                 backend=backend,
                 out=out,
@@ -82,20 +98,24 @@ def evaluate(
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Folders that nasx evaluate --out has written.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders that nasx search or nasx evaluate --out has written.")],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("report"),
 ) -> None:
-    """Compare evaluations: tables (Markdown, LaTeX, CSV), learning curves, published figures, scatter plots."""
+    """Compare searches or evaluations: one web page to send around, its pictures and tables as files beside it."""
     import pandas as pd
 
     from nasx.console import screen, show_table
-    from nasx.report import compare, write_report
+    from nasx.html_report import write_html_report
+    from nasx.html_runs import is_search_run
+    from nasx.report import compare
 
-    for comparison in compare(folders):
+    files = write_html_report(folders, out)
+    evaluations = [folder for folder in folders if not is_search_run(folder)]
+    for comparison in compare(evaluations) if evaluations else []:
         heading, *rows = comparison.table()
         show_table(pd.DataFrame(rows, columns=heading), comparison.title)
-    for path in write_report(folders, out):
-        screen.print(str(path), soft_wrap=True)
+    for path in files:
+        screen.print(str(path), soft_wrap=True, markup=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -99,6 +99,8 @@ _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
 
 def show_evaluation(report: EvaluationReport) -> None:
     """Prints every repeat of an evaluation, each metric as mean and deviation, the split and the noise ceiling."""
+    from nasx.family_report import METRICS
+
     shown = {
         "seed": "seed", "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
         "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
@@ -110,12 +112,19 @@ def show_evaluation(report: EvaluationReport) -> None:
             continue
         if len(report.config["benchmarks"]) > 1:
             screen.rule(benchmark, align="left")
-        for (predictor, size), rows in one.table().groupby(["predictor", "train_size"], sort=False):
+        table = one.table()
+        for (predictor, size), cells in one.families().groupby(["predictor", "train_size"], sort=False):
+            known = {"family": "family", "test_rows": "tested"} | {m: t for m, t in METRICS.items() if m in cells}
+            title = f"{predictor}, {size:,} trained on, tested on {tested_on}"
+            show_table(cells[list(known)].rename(columns=known), title)
+        for (predictor, size), rows in (
+            [] if "family" in table else table.groupby(["predictor", "train_size"], sort=False)
+        ):
             cells = rows[list(shown)].rename(columns=shown)
             if len(report.config["seeds"]) == 1:
                 cells = cells.drop(columns="seed")
             show_table(cells, f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {tested_on}")
-        for predictor in dict.fromkeys(one.table()["predictor"]):
+        for predictor in dict.fromkeys(table["predictor"]):
             show_table(one.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
         if one.ceiling is not None:
             screen.print(str(one.ceiling), soft_wrap=True, markup=False)

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from nasx.benchmark import Benchmark
 from nasx.evaluation_report import EvaluationReport, Key
-from nasx.evaluation_task import Outcome, Task
+from nasx.evaluation_task import Mode, Outcome, Source, Task
+from nasx.family_splits import ALL, FamilySplit
 from nasx.metric import find_metric
 from nasx.noise import noise_ceiling
 from nasx.search_spaces.errors import UsageError, unknown
+from nasx.search_spaces.network_table import families_of
 from nasx.splits import Protocol, get_protocol
 from nasx.splits import train_sizes as counts_of
 
@@ -37,6 +41,8 @@ def evaluate(
     split: str | Protocol = "uniform",
     validation_size: int | None = None,
     test_size: int | None = None,
+    adapt_from: str | None = None,
+    source_size: int | str | None = None,
     n_jobs: int = 1,
     backend: str = "loky",
     progress: Callable[[int, int], None] | None = None,
@@ -59,11 +65,18 @@ def evaluate(
         target: The metric to train on; the benchmark's own by default.
         rank_against: The metric to rank against; the benchmark's own by default (the target, if that was given).
         split: How rows are divided: a protocol or its name, ``uniform``, ``uniform-stratified``, ``by-function`` or the
-            papers' ``prefix`` (see :mod:`nasx.splits`).
+            papers' ``prefix`` (see :mod:`nasx.splits`); of whole networks ``in-domain`` or ``leave-one-family-out``
+            (:mod:`nasx.family_splits`), which train on all networks there are unless sizes are given.
         validation_size: Rows that validate, for predictors that choose their best step by them; by default the
             protocol's own number.
         test_size: How many of the rows that the protocol tests on are ranked, drawn at random from (seed, repeat); by
             default all.
+        adapt_from: Another metric (another device, another data set). Each predictor is measured three times: fitted to
+            the few training rows alone; fitted to ``adapt_from`` and used as it is; and that one adapted with the
+            training rows (:class:`nasx.predictors.adapted.Adapted`). The training rows are some of those that the
+            predictor of ``adapt_from`` learns; neither are tested on.
+        source_size: How many rows the predictor of ``adapt_from`` learns; all that may train under a split by family,
+            else 781.
         n_jobs: Repeats that run at once, each in a process of its own; -1 for one a core.
         backend: Where they run, a backend of joblib: ``loky`` (processes here), ``threading``, ``dask`` or ``ray`` (the
             cluster that this process is connected to).
@@ -99,13 +112,18 @@ def evaluate(
     _check_backend(backend)
     protocol = get_protocol(split, validation_size=validation_size)
     prototypes = _prototypes(predictor, losses)
+    contenders = {
+        label + (f", {mode.value}" if adapt_from else ""): (prototype, mode)
+        for label, prototype in prototypes.items()
+        for mode in (Mode if adapt_from else (Mode.ALONE,))
+    }
     tasks: dict[str, Task] = {}
     config: dict[str, Any] = {
         "benchmarks": {},
         "protocol": protocol.label + (f", a sample of {test_size:,} ranked" if test_size else ""),
         "tested_on": (f"at most {test_size:,} " if test_size else "") + protocol.tests_on,
         "seeds": seeds,
-        "predictors": {label: _describe(prototype) for label, prototype in prototypes.items()},
+        "predictors": {label: _describe(prototype) for label, (prototype, _) in contenders.items()},
         "repeats": repeats,
     }
     for one in benchmarks:
@@ -114,7 +132,8 @@ def evaluate(
         label = one.name + (f" on {one.dataset}" if one.dataset else "")
         if label in tasks:
             raise UsageError(f"'{label}' is given twice; give every benchmark and data set once")
-        tasks[label] = task = Task.of(one, learnt, ranked, protocol, test_size)
+        source = _source(one, adapt_from, learnt, protocol, source_size) if adapt_from else None
+        tasks[label] = task = Task.of(one, learnt, ranked, protocol, test_size, source)
         config["benchmarks"][label] = {
             "benchmark": one.name,
             "dataset": one.dataset,
@@ -123,7 +142,8 @@ def evaluate(
             "target": learnt,
             "rank_against": ranked,
             "values": task.fingerprint(),
-            "train_sizes": counts_of(781 if train_sizes is None else train_sizes, len(one)),
+            "train_sizes": _sizes(train_sizes, one, learnt, protocol, source),
+            **({"adapted_from": source.metric, "source_size": source.size} if source else {}),
         }
     report = EvaluationReport(config) if out is None else EvaluationReport.resume(Path(out), config)
     for one, (label, task) in zip(benchmarks, tasks.items(), strict=True):
@@ -132,20 +152,26 @@ def evaluate(
             found = noise_ceiling(one, described["target"], described["rank_against"], groups=task.groups)
             report.set_ceiling(label, found)
     wanted = [
-        Key(name, label, size, number, repeat)
+        Key(name, label, size, number, repeat, family)
         for name, described in config["benchmarks"].items()
         for size in described["train_sizes"]
         for number in seeds
         for repeat in range(repeats)
-        for label in prototypes
+        for family in tasks[name].folds
+        for label in contenders
     ]
     missing = [key for key in wanted if key not in report]
+    if adapt_from:  # one after the other what is adapted from the same predictor
+        missing.sort(
+            key=lambda key: (key.benchmark, key.seed, key.repeat, key.family, key.predictor.rpartition(",")[0])
+        )
     if out is not None:
         report.save(out)
-    jobs = (_Job(tasks[key.benchmark], key, prototypes[key.predictor]) for key in missing)
+    jobs = (_Job(tasks[key.benchmark], key, *contenders[key.predictor]) for key in missing)
     done = len(wanted) - len(missing)
     for number, outcome in enumerate(_outcomes(jobs, len(missing), n_jobs, backend), start=1 + done):
-        report.add(outcome.row, outcome.pairs)
+        for place, row in enumerate(outcome.rows):
+            report.add(row, outcome.pairs if place == 0 else None)
         if out is not None:
             report.save(out)
         if progress is not None:
@@ -157,9 +183,50 @@ class _Job(NamedTuple):
     task: Task
     key: Key
     prototype: Predictor
+    mode: Mode
 
     def run(self) -> Outcome:
-        return self.task.run(self.key, self.prototype)
+        return self.task.run(self.key, self.prototype, self.mode)
+
+
+def _sizes(
+    sizes: Sequence[int | str] | int | str | None,
+    benchmark: Benchmark,
+    target: str,
+    protocol: Protocol,
+    source: Source | None,
+) -> list[int]:
+    """Training sizes as counts; under a split by family ``"all"`` is what most rows can train on."""
+    if source is not None:
+        found = counts_of(50 if sizes is None else sizes, len(benchmark))
+        if max(found) > source.size:
+            raise UsageError(
+                f"{max(found)} training rows are more than the {source.size} that the predictor of {source.metric} "
+                "learns; ask for fewer (--train-size), or for more of the other (--source-size)"
+            )
+        return found
+    if not isinstance(protocol, FamilySplit):
+        return counts_of(781 if sizes is None else sizes, len(benchmark))
+    families = families_of(benchmark.space)
+    most = protocol.most(np.flatnonzero(~np.isnan(benchmark.values(metric=target))), families)
+    each = [ALL] if sizes is None else [sizes] if isinstance(sizes, int | str) else list(sizes)
+    found = [most if str(size) == ALL else counts_of(size, len(benchmark))[0] for size in each]
+    if max(found) > most:
+        raise UsageError(f"{max(found):,} training networks were asked for, but at most {most:,} may train; type {ALL}")
+    return list(dict.fromkeys(found))
+
+
+def _source(benchmark: Benchmark, metric: str, target: str, protocol: Protocol, size: int | str | None) -> Source:
+    """The metric to adapt from."""
+    found = find_metric(benchmark.metrics, metric).name
+    if found == target:
+        raise UsageError(f"'{found}' is the target itself; adapt from another metric (--adapt-from)")
+    values = benchmark.values(metric=found)
+    if isinstance(protocol, FamilySplit) and size in (None, ALL):
+        count = protocol.most(np.flatnonzero(~np.isnan(values)), families_of(benchmark.space))
+    else:
+        count = counts_of(781 if size is None else size, len(benchmark))[0]
+    return Source(found, values, benchmark.direction_of(found), count)
 
 
 def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> Iterator[Outcome]:

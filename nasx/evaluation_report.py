@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasx.bootstrap import mean_interval
+from nasx.family_report import by_family, over_families
+from nasx.family_splits import ALL
 from nasx.noise import NoiseCeiling
 from nasx.search_spaces.errors import NasxError, UsageError
 
@@ -23,26 +25,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE, SUMMARY, CONFIG, PAIRS = "evaluation.csv", "summary.csv", "config.json", "pairs.csv"
+FAMILIES = "families.csv"
 
 _SETTING = ("benchmark", "predictor", "train_size")
-_TEXTS = {"benchmark", "predictor", "split"}
+_TEXTS = {"benchmark", "predictor", "split", "family"}
 _COUNTS = {
-    *("train_size", "repeat", "seed", "predictor_seed", "test_rows"),
+    *("train_size", "repeat", "seed", "predictor_seed", "test_rows", "train_rows"),
     *("pairs", "ties_predicted", "ties_true"),
 }
 _MUST_AGREE = ("protocol", "tested_on")
 _ENDS = ("_low", "_high")
-_RANGES = {"precision": (0.0, 1.0), "regret": (0.0, np.inf), "best_in_top": (-np.inf, np.inf)}  # correlations: -1 to 1
+_RANGES = {
+    "precision": (0.0, 1.0), "regret": (0.0, np.inf), "best_in_top": (-np.inf, np.inf),
+    "mape_percent": (0.0, np.inf), "acc_10_percent": (0.0, 100.0), "acc_5_percent": (0.0, 100.0),
+}  # fmt: skip
+# correlations: -1 to 1
 
 
 class Key(NamedTuple):
-    """One repeat of one setting."""
+    """One repeat of one setting; of one family of networks, or of ``"all"``, where a split is by family."""
 
     benchmark: str
     predictor: str
     train_size: int
     seed: int
     repeat: int
+    family: str = ""
 
 
 class EvaluationReport:
@@ -152,9 +160,12 @@ class EvaluationReport:
 
     def add(self, row: Mapping[str, Any], pairs: tuple[NDArray[Any], NDArray[Any]] | None = None) -> None:
         """Adds the row of one repeat, and some of its predicted and true values."""
-        key = Key(*(row[name] for name in Key._fields))
-        self._rows[key] = dict(row)
+        key = Key(*(row[name] for name in Key._fields[:5]), family=row.get("family", ""))
+        self._rows[key] = {**row, "family": key.family}
         if pairs is not None and (key.seed, key.repeat) == (self.config["seeds"][0], 0):
+            before = self.pairs.get(key[:3]) if key.family not in ("", ALL) else None
+            if before is not None:
+                pairs = np.concatenate([before[0], pairs[0]]), np.concatenate([before[1], pairs[1]])
             self.pairs[key[:3]] = pairs
 
     def __contains__(self, key: Key) -> bool:
@@ -169,13 +180,15 @@ class EvaluationReport:
         """One row a repeat: benchmark, predictor, train_size, seed, repeat, split, test_rows, all metrics, seconds.
 
         ``split`` is the fingerprint of the split. ``kendall_tau_low`` and ``kendall_tau_high`` (and so on) are the ends
-        of a 95 % bootstrap interval over the test rows.
+        of a 95 % bootstrap interval over the test rows. Under a split by family a repeat has several rows: one for each
+        family, and under ``in-domain`` one for ``all`` of them together.
         """
         import pandas as pd
 
-        order = list(dict.fromkeys(key[:2] for key in self._rows))
-        keys = sorted(self._rows, key=lambda key: (order.index(key[:2]), *key[2:]))
-        return pd.DataFrame([self._rows[key] for key in keys])
+        order = {setting: place for place, setting in enumerate(dict.fromkeys(key[:2] for key in self._rows))}
+        keys = sorted(self._rows, key=lambda key: (order[key[:2]], *key[2:5]))
+        frame = pd.DataFrame([self._rows[key] for key in keys])
+        return frame.drop(columns="family") if "family" in frame and (frame["family"] == "").all() else frame
 
     def summary(self) -> pd.DataFrame:
         """One row a setting: mean and sample standard deviation over the repeats of everything measured.
@@ -183,11 +196,12 @@ class EvaluationReport:
         ``..._mean_low`` and ``..._mean_high`` are the ends of a 95 % bootstrap interval of the mean over the repeats.
         A metric that is undefined (NaN) in one repeat has no mean; with one repeat there is no deviation. Where the
         noise ceiling of Kendall's tau is known, it follows as ``tau_ceiling``, and as ``tau_knowing_targets`` what
-        knowing the expected value of every training metric would give.
+        knowing the expected value of every training metric would give. Under a split by family, a repeat counts with
+        all test rows together, or with the mean over the families where each was tested on by a predictor of its own.
         """
         import pandas as pd
 
-        frame = self.table()
+        frame = over_families(self.table())
         if frame.empty:
             return frame
         rows = []
@@ -206,6 +220,10 @@ class EvaluationReport:
                 row |= {"tau_ceiling": ceiling.tau, "tau_knowing_targets": ceiling.through_target}
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def families(self) -> pd.DataFrame:
+        """One row a setting and family of networks, means over the repeats: see :mod:`nasx.family_report`."""
+        return by_family(self.table())
 
     def overview(self, benchmark: str, predictor: str) -> pd.DataFrame:
         """The summary of a predictor, turned for reading: one row a metric, one column a training size, mean ± std."""
@@ -236,6 +254,8 @@ class EvaluationReport:
         if self._rows:
             texts |= {TABLE: self.table().to_csv(index=False), SUMMARY: self.summary().to_csv(index=False)}
             texts[PAIRS] = self._pairs_table()
+            if not (families := self.families()).empty:
+                texts[FAMILIES] = families.to_csv(index=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():

@@ -257,6 +257,34 @@ def ranking_metrics(
     return scores
 
 
+def relative_errors(predicted: ArrayLike, true: ArrayLike) -> dict[str, float]:
+    """How far predictions of positive quantities (a latency, an energy) are off, relative to the true values.
+
+    Args:
+        predicted: (n,) predictions, in the unit of the true values.
+        true: (n,) true values, positive; NaN where there is no measurement.
+
+    Returns:
+        ``mape_percent``: the mean absolute percentage error, mean |p - t| / t. ``acc_10_percent`` and
+        ``acc_5_percent``: the Acc(10 %) and Acc(5 %) of the literature, the percentage of rows that are at most so far
+        off (NNLQP, ICPP 2022; NAR-Former V2, NeurIPS 2023, tables 1, 2, 5 and 6). All NaN where there is no row.
+
+    Raises:
+        UsageError: A true value is not positive.
+
+    >>> relative_errors([10.0, 11.0, 14.0, 26.0], [10.0, 10.0, 20.0, 25.0])
+    {'mape_percent': 11.0, 'acc_10_percent': 75.0, 'acc_5_percent': 50.0}
+    """
+    p, t = _pairs(predicted, true)
+    if (t <= 0).any():
+        raise UsageError(f"relative errors are of positive values; the smallest true value is {t.min():g}")
+    off = 100 * np.abs(p - t) / t
+    within = {
+        f"acc_{limit}_percent": 100 * float((off <= limit + 1e-9).mean()) if len(t) else np.nan for limit in (10, 5)
+    }
+    return {"mape_percent": float(off.mean()) if len(t) else np.nan, **within}
+
+
 def _pairs(predicted: ArrayLike, true: ArrayLike) -> tuple[Floats, Floats]:
     """Both vectors as float64 without the rows in which either is NaN."""
     p, t = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)

@@ -11,7 +11,9 @@ import numpy as np
 
 from nasx import embedded
 from nasx.evaluation_report import EvaluationReport
+from nasx.family_report import FamilyTable, family_tables
 from nasx.published import Published, published
+from nasx.published_latency import PublishedLatency, published_latency
 from nasx.search_spaces.errors import NasxError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Comparison:
         ceiling: The best Kendall's tau that a perfect predictor could reach, or None.
         published: Figures from the literature for the same benchmark.
         pairs: Predictor and size -> predicted and true values of some test rows, for the scatter plot.
+        by_family: Metrics by family of networks, where the split is one by family.
     """
 
     title: str
@@ -37,6 +40,7 @@ class Comparison:
     ceiling: float | None = None
     published: tuple[Published, ...] = ()
     pairs: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    by_family: tuple[FamilyTable, ...] = ()
 
     @property
     def sizes(self) -> list[int]:
@@ -88,6 +92,12 @@ def compare(folders: Sequence[str | Path]) -> list[Comparison]:
                 ceiling=ceilings[0] if ceilings else None,
                 published=_comparable(parts[0][0], sizes),
                 pairs={key[1:]: pairs for _, one in parts for key, pairs in one.pairs.items()},
+                by_family=tuple(
+                    family_tables(
+                        pd.concat([one.families() for _, one in parts], ignore_index=True),
+                        _latencies(parts[0][0], parts[0][1].config["protocol"]),
+                    )
+                ),
             )
         )
     if not comparisons:
@@ -123,6 +133,9 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> list[Path]:
             markdown += [f"## {comparison.title}\n", _markdown(comparison.table()), ""]
             latex += [_latex(comparison.table(), comparison.title)]
             draw_learning_curves(curve, _curves(comparison), comparison.published, comparison.ceiling, comparison.title)
+            for table in comparison.by_family:
+                markdown += [f"### {table.title}\n", _markdown(table.rows), ""]
+                latex += [_latex(table.rows, f"{comparison.title}: {table.title}")]
             markdown += [f"![Learning curves]({curve.name})\n"]
             written.append(curve)
             if comparison.pairs:
@@ -162,6 +175,11 @@ def _comparable(described: dict[str, Any], sizes: set[int]) -> tuple[Published, 
     if other or described["benchmark"] in embedded.NAMES:
         return ()
     return tuple(row for row in published(described["space"]) if row.train_size in sizes)
+
+
+def _latencies(described: dict[str, Any], protocol: str) -> tuple[PublishedLatency, ...]:
+    """The literature's figures where they are of these networks and this split."""
+    return published_latency(protocol.partition(",")[0]) if described["benchmark"] == "nnlqp" else ()
 
 
 def _curves(comparison: Comparison) -> dict[str, dict[str, np.ndarray]]:

@@ -9,7 +9,8 @@ with a name, and what it draws has a fingerprint that goes into every row of a r
 - :class:`ByFunction`, the strictest: as ``Uniform``, and no test architecture computes the same function as one trained
   on.
 
-The names for the command line are ``prefix``, ``uniform``, ``uniform-stratified`` and ``by-function``.
+The names for the command line are ``prefix``, ``uniform``, ``uniform-stratified`` and ``by-function``, and of tables of
+whole networks those of :mod:`nasx.family_splits`.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ class Split:
         train: Rows whose values the predictor is fitted on.
         validation: Rows it may look at while fitting (empty unless asked for).
         test: Rows it is judged on.
+        source: Where a predictor of another metric is adapted, the rows whose values of that metric it learnt first.
     """
 
     protocol: str
     train: Rows
     validation: Rows
     test: Rows
+    source: Rows | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -52,7 +55,7 @@ class Split:
         'uniform-eefc0bf2aedf'
         """
         digest = hashlib.sha256(self.protocol.encode())
-        for rows in (self.train, self.validation, self.test):
+        for rows in (self.train, self.validation, self.test, *(() if self.source is None else (self.source,))):
             digest.update(b"|%d|" % len(rows))
             digest.update(np.ascontiguousarray(rows, dtype="<i8").data)
         return f"{self.protocol}-{digest.hexdigest()[:12]}"
@@ -78,6 +81,8 @@ class Protocol(ABC):
         needs_order: Whether the rows must come in the official order of the benchmark.
         needs_values: Whether ``split`` must be given the values of the rows.
         needs_groups: Whether ``split`` must be given the groups of the rows (see :func:`nasx.twins.function_groups`).
+        needs_families: Whether these groups are the families of networks (see :mod:`nasx.family_splits`).
+        takes_all: Whether all rows that may train do, unless a size is asked for.
     """
 
     name: str
@@ -87,6 +92,8 @@ class Protocol(ABC):
     needs_order = False
     needs_values = False
     needs_groups = False
+    needs_families = False
+    takes_all = False
 
     @property
     def label(self) -> str:
@@ -252,11 +259,19 @@ class ByFunction(Protocol):
         return _split(self.name, drawn, train_size, self.validation_size, test, len(rows))
 
 
+def _by_family(name: str) -> Protocol:
+    from nasx import family_splits
+
+    return getattr(family_splits, name)()  # type: ignore[no-any-return]
+
+
 PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     "prefix": Prefix,
     "uniform": Uniform,
     "uniform-stratified": lambda: Uniform(stratified=True),
     "by-function": ByFunction,
+    "in-domain": lambda: _by_family("InDomain"),
+    "leave-one-family-out": lambda: _by_family("LeaveOneFamilyOut"),
 }
 
 
@@ -264,7 +279,7 @@ def get_protocol(name: str | Protocol, *, validation_size: int | None = None) ->
     """The protocol of that name; an object is returned as it is.
 
     Args:
-        name: ``prefix``, ``uniform``, ``uniform-stratified`` or ``by-function``.
+        name: A name of :data:`PROTOCOLS`.
         validation_size: How many rows validate; by default the protocol's own (200 for ``prefix``, else none).
 
     Raises:

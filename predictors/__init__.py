@@ -108,6 +108,9 @@ PREDICTORS: dict[str, Entry] = {
 }
 """Every predictor of nasx itself by name; `register_predictor` adds one of your own."""
 
+CORRECTIONS = (Entry("nasx.predictors.adapted:Adapted", "another predictor, adapted with a few measurements"),)
+"""Classes that are made from a fitted predictor, and so are no names to choose from."""
+
 ALIASES = {"random-forest": "trees"}
 
 PLUGINS = Plugins("predictor", "nasx.predictors", PREDICTORS, reserved=[*ALIASES, "none"])
@@ -186,7 +189,7 @@ def load_predictor(folder: str | Path) -> Predictor:
 
 def registered_classes() -> list[type[Predictor]]:
     """The classes of all registered predictors; a plug-in that cannot be made is left out."""
-    classes = [_class_of(entry) for entry in PREDICTORS.values()]
+    classes = [_class_of(entry) for entry in (*PREDICTORS.values(), *CORRECTIONS)]
     for name in PLUGINS.names():
         with suppress(UsageError):
             found = PLUGINS.find(name)
@@ -236,7 +239,7 @@ def __getattr__(name: str) -> Any:
         from nasx.predictors.base import Predictor
 
         return Predictor
-    for entry in PREDICTORS.values():
+    for entry in (*PREDICTORS.values(), *CORRECTIONS):
         if entry.target.endswith(f":{name}"):
             return _class_of(entry)
     raise AttributeError(f"module 'nasx.predictors' has no attribute '{name}'")
