@@ -14,54 +14,153 @@ if TYPE_CHECKING:
     from nasx.published import Published
 
 _BLUE, _GREY, _GREEN = "#2b6cb0", "#a0aec0", "#2f855a"
+_COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#b83280", "#d69e2e", "#319795", "#718096")
+
+#: The colour of text and axes, and the name of the ground: a page that shows a picture may change both.
+INK, GROUND = "#27303f", "ground"
+
+_STYLE = {
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK, "xtick.color": INK,
+    "ytick.color": INK, "svg.fonttype": "none", "svg.hashsalt": "nasx",
+}  # fmt: skip
 
 
 def _figure(width: float = 6.4, height: float = 4.2) -> tuple[Any, Any]:
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
+    axes.patch.set_visible(False)
+    figure.patch.set_gid(GROUND)
     return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Writes a figure in the format that the path's ending says; the same figure gives the same file."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def draw_search(
     path: Path,
-    curves: dict[str, np.ndarray],
+    curves: Mapping[str, np.ndarray],
     *,
     optimum: float | None,
     metric: str,
     title: str,
+    what: str = "best {} so far",
 ) -> None:
     """Draws best-so-far against the number of evaluations.
 
     Args:
         path: Where the picture goes.
-        curves: Label -> best value after each evaluation ``(budget,)``; the first one is drawn on top.
+        curves: Label -> best value after each evaluation, ``(budget,)``, or ``(seeds, budget)``: then the median is
+            drawn, with a band between the quartiles and every seed as a thin line. The first is drawn on top.
         optimum: The best value there is, drawn as a dotted line, or None where nobody knows.
-        metric: Label of the vertical axis, with its unit.
+        metric: What was optimised, with its unit.
         title: The title.
+        what: Label of the vertical axis; ``{}`` stands for the metric.
     """
     figure, axes = _figure()
-    colours = [_BLUE, _GREY, "#d69e2e", "#805ad5"]
+    colours = [_BLUE, _GREY, *_COLOURS[1:]] if len(curves) < 3 else list(_COLOURS)
     shown: list[float] = []
-    for place, (label, best) in reversed(list(enumerate(curves.items()))):
-        steps = np.arange(1, len(best) + 1)
-        axes.step(steps, best, where="post", color=colours[place % 4], linewidth=2 if place == 0 else 1.5, label=label)
+    for place, (label, values) in reversed(list(enumerate(curves.items()))):
+        seeds = np.atleast_2d(values)
+        colour, steps = colours[place % len(colours)], np.arange(1, seeds.shape[1] + 1)
+        low, middle, high = (_percentile(seeds, share) for share in (25, 50, 75))
+        if len(seeds) > 1:
+            label = f"{label} ({len(seeds)} seeds)"
+            axes.fill_between(steps, low, high, step="post", color=colour, alpha=0.22, linewidth=0)
+            for seed in seeds:
+                axes.step(steps, seed, where="post", color=colour, linewidth=0.6, alpha=0.45)
+        axes.step(steps, middle, where="post", color=colour, linewidth=2 if place == 0 else 1.5, label=label)
         # The first few random architectures may lie far off; the interesting part is where the curves part.
-        shown += [float(value) for value in best[min(10, len(best) - 1) :] if np.isfinite(value)]
+        late = seeds[:, min(10, seeds.shape[1] - 1) :]
+        shown += late[np.isfinite(late)].tolist()
     if optimum is not None:
         axes.axhline(optimum, color=_GREEN, linestyle=":", linewidth=1.5, label="optimum")
         shown.append(optimum)
     if shown and max(shown) > min(shown):
         margin = 0.06 * (max(shown) - min(shown))
         axes.set_ylim(min(shown) - margin, max(shown) + margin)
-    axes.set(xlabel="evaluations", ylabel=f"best {metric} so far", title=title)
+    axes.set(xlabel="evaluations", ylabel=what.format(metric), title=title)
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles, labels, frameon=False, loc="center right")
-    figure.savefig(path)
+    falls = len(shown) > 1 and shown[0] > shown[-1]
+    corner = "upper right" if falls else "lower right"  # where no curve ends
+    axes.legend(handles, labels, frameon=False, loc=corner, labelcolor=INK)
+    _save(figure, path)
+
+
+def _percentile(seeds: np.ndarray, share: float) -> np.ndarray:
+    """Over the seeds that have a value; NaN where none has."""
+    with np.errstate(all="ignore"):
+        known = np.isfinite(seeds).any(axis=0)
+        found = np.full(seeds.shape[1], np.nan)
+        found[known] = np.nanpercentile(seeds[:, known], share, axis=0)
+    return found
+
+
+def draw_tau_over_rounds(
+    path: Path, taus: Mapping[str, Mapping[int, Sequence[float]]], *, final: Mapping[str, float], title: str
+) -> None:
+    """Draws how well each round's predictions ranked what was then evaluated.
+
+    Args:
+        path: Where the picture goes.
+        taus: Label -> round -> Kendall's tau of that round's predictions and values, one a seed.
+        final: Label -> mean tau of the last predictor where it was not trained, drawn as a dotted line.
+        title: The title.
+    """
+    figure, axes = _figure(5.2, 5.0)
+    axes.axhline(0, color=_GREY, linewidth=0.8)
+    for place, (label, rounds) in enumerate(taus.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        numbers = sorted(rounds)
+        means = [float(np.mean(rounds[number])) for number in numbers]
+        for number in numbers:
+            axes.scatter([number] * len(rounds[number]), rounds[number], s=12, color=colour, alpha=0.45, linewidths=0)
+        axes.plot(numbers, means, color=colour, linewidth=1.8, label=label)
+        if label in final:
+            axes.axhline(
+                final[label], color=colour, linestyle=":", linewidth=1.3, label=f"{label}, all unseen at the end"
+            )
+    axes.set(xlabel="round", ylabel="Kendall's tau of the round's predictions", title=title, ylim=(-1.05, 1.05))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False, loc="lower right", labelcolor=INK, fontsize=8)
+    _save(figure, path)
+
+
+def draw_trade_off(
+    path: Path, fronts: Mapping[str, tuple[np.ndarray, np.ndarray]], *, labels: tuple[str, str], title: str
+) -> None:
+    """Draws everything that searches with two objectives evaluated, and the fronts that they found.
+
+    Args:
+        path: Where the picture goes.
+        fronts: Label -> what was evaluated ``(n, 2)`` and the front ``(f, 2)``.
+        labels: Names of the two objectives.
+        title: The title.
+    """
+    figure, axes = _figure()
+    for place, (label, (everything, front)) in enumerate(fronts.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        axes.scatter(*everything.T, s=9, color=colour, alpha=0.3, linewidths=0)
+        ordered = front[np.argsort(front[:, 0])]
+        axes.plot(*ordered.T, "o-", color=colour, markersize=4, linewidth=1.2, label=label)
+    ends = np.concatenate([front for _, front in fronts.values()])
+    for set_limits, column in ((axes.set_xlim, ends[:, 0]), (axes.set_ylim, ends[:, 1])):
+        margin = 0.12 * float(np.ptp(column)) or 1.0  # architectures that do not train lie far off
+        set_limits(column.min() - margin, column.max() + margin)
+    axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    _save(figure, path)
 
 
 def draw_ranking(path: Path, ranking: pd.DataFrame, *, tau: float, metric: str, title: str) -> None:
@@ -89,8 +188,8 @@ def draw_ranking(path: Path, ranking: pd.DataFrame, *, tau: float, metric: str, 
         set_limits(low - margin, high + margin)
     axes.set(xlabel=f"true {metric}, lowest tenth not shown", ylabel=f"predicted {metric}")
     axes.set_title(f"{title}\nKendall's tau {tau:.3f}" if np.isfinite(tau) else title)
-    axes.legend(frameon=False, loc="upper left", markerscale=2)
-    figure.savefig(path)
+    axes.legend(frameon=False, loc="upper left", markerscale=2, labelcolor=INK)
+    _save(figure, path)
 
 
 def draw_description(
@@ -196,8 +295,8 @@ def draw_learning_curves(
     axes.minorticks_off()
     axes.set(xlabel="training architectures", ylabel="Kendall's tau")
     axes.set_title(title, fontsize=8)
-    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    figure.savefig(path)
+    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK)
+    _save(figure, path)
 
 
 def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, np.ndarray]], title: str) -> None:
@@ -208,6 +307,7 @@ def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, n
         pairs: Predictor and training size -> predicted and true values, (n,) each; the largest size is drawn.
         title: The title.
     """
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from scipy.stats import rankdata
@@ -218,16 +318,19 @@ def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, n
     lines = -(-len(shown) // columns)
     figure = Figure(figsize=(2.5 * columns, 2.6 * lines + 0.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.patch.set_gid(GROUND)
     for place, (predictor, size) in enumerate(shown):
         predicted, true = (values[np.isfinite(pairs[predictor, size][1])] for values in pairs[predictor, size])
-        axes = figure.add_subplot(lines, columns, place + 1, aspect="equal")
+        with matplotlib.rc_context(_STYLE):
+            axes = figure.add_subplot(lines, columns, place + 1, aspect="equal")
+        axes.patch.set_visible(False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.plot([0, 100], [0, 100], color=_GREY, linewidth=0.8)
         horizontal, vertical = (100 * rankdata(values) / len(values) for values in (true, predicted))
         axes.scatter(horizontal, vertical, s=4, alpha=0.4, color=_BLUE, linewidths=0)
         axes.set_title(f"{predictor}, {size:,}", fontsize=8)
         axes.tick_params(labelsize=7)
-    figure.supxlabel("true rank, percentile", fontsize=8)
-    figure.supylabel("predicted rank, percentile", fontsize=8)
-    figure.suptitle(title, fontsize=8)
-    figure.savefig(path)
+    figure.supxlabel("true rank, percentile", fontsize=8, color=INK)
+    figure.supylabel("predicted rank, percentile", fontsize=8, color=INK)
+    figure.suptitle(title, fontsize=8, color=INK)
+    _save(figure, path)

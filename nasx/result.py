@@ -183,7 +183,7 @@ class SearchResult:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Writes summary, history, ranking, predictor and pictures into a folder.
+        """Writes summary, history, best architecture, ranking, predictor and pictures into a folder.
 
         Args:
             folder: The run folder; made if missing.
@@ -193,11 +193,15 @@ class SearchResult:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        summary = self.summary()
+        summary = self.summary() | {
+            "space": self.space.name, "metric": self.metric, "direction": self.direction,
+            "optimum": self.optimum, "ranked": self.ranked,
+        }  # fmt: skip
         curves = {"with predictor" if self.predictor is not None else "without predictor": self.best_so_far}
         if self.baseline is not None:
             summary["without_predictor"] = self.baseline.summary()
             curves["without predictor"] = self.baseline.best_so_far
+            self.baseline.history.to_csv(folder / "history-without-predictor.csv", index=False)
         self.history.to_csv(folder / "history.csv", index=False)
         if self.predictor is not None:
             self.predictor.save(folder / "predictor")
@@ -209,6 +213,8 @@ class SearchResult:
             draw_ranking(
                 folder / "ranking.png", self.ranking, tau=self.kendall_tau, metric=self.metric, title=self.space.name
             )
+        best = {"architecture": self.space.format(self.best), "graph": self.space.graph(self.best).to_dict()}
+        (folder / "best.json").write_text(json.dumps(best) + "\n")
         (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         return folder
 

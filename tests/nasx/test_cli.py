@@ -65,8 +65,8 @@ def test_search_writes_the_run_folder_and_says_where(
     assert summary["failed"] == 0  # only cells that the table holds are proposed
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "config.json", "history.csv", "journal.log", "predictor", "ranking.parquet", "ranking.png", "search.png",
-        "summary.json",
+        "best.json", "config.json", "history.csv", "history-without-predictor.csv", "journal.log", "predictor",
+        "ranking.parquet", "ranking.png", "search.png", "summary.json",
     }  # fmt: skip
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     assert list(history.columns) == ["round", "architecture", "predicted", "value", "best_so_far", "state"]

@@ -58,6 +58,11 @@ def test_a_saved_run_can_be_read_back(result: SearchResult, tmp_path: Path) -> N
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["best_architecture"] == SPACE.format(result.best)
     assert summary["best_value"] == result.best_value
+    assert (summary["space"], summary["direction"], summary["optimum"]) == (
+        "nasbench201", result.direction, result.optimum
+    )  # fmt: skip
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert nasx.Graph.from_dict(best["graph"]) == SPACE.graph(result.best)
     again = nasx.load_predictor(tmp_path / "predictor")
     graphs = SPACE.graphs([SPACE.architecture(int(row)) for row in ROWS])
     assert result.ranking is not None
@@ -70,4 +75,4 @@ def test_a_search_without_predictor_has_no_tau_and_writes_no_ranking(
     result = nasx.search(SPACE, benchmark, predictor=None, strategy="random", budget=5)
     result.save(tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text())["kendall_tau"] is None
-    assert {path.name for path in tmp_path.iterdir()} == {"summary.json", "history.csv", "search.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"best.json", "summary.json", "history.csv", "search.png"}
