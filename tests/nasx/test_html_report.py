@@ -94,7 +94,8 @@ def pareto(tmp_path: Path) -> Path:
     front.to_csv(folder / "pareto.csv", index=False)
     summary = {
         "objectives": {"accuracy": "maximize", "latency": "minimize"}, "hypervolume": 0.8, "front": 3,
-        "share_of_true_hypervolume": 0.95, "evaluations": 20, "kendall_tau": {"accuracy": 0.5, "latency": None}, "total_seconds": 1.0,
+        "share_of_true_hypervolume": 0.95, "evaluations": 20, "total_seconds": 1.0,
+        "kendall_tau": {"accuracy": 0.5, "latency": None},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
