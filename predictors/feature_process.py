@@ -14,9 +14,13 @@ from torch import Tensor
 from nasx.predictors.features import Array
 from nasx.predictors.scaling import normal_scores
 
+POWER = 0.25  # of the matrix of gradients: features are told apart less than they say, since they are estimates
 STEPS = 40  # of Adam, from parameters that suit standardised features
-MOST_ROWS = 1000
-"""More training graphs than this are not worth the time: networks are better at that size."""
+MOST_ROWS = 5000
+"""More training graphs than this are not worth the time and the memory."""
+
+VOTES = 2.0
+"""How many networks of an ensemble the process counts for."""
 
 ROWS_FOR_PARAMETERS = 400  # three numbers and the noise do not need more
 
@@ -29,13 +33,18 @@ class FeatureProcess:
     marginal likelihood of the targets (Rasmussen and Williams 2006, equations 2.25 and 5.8). The mean is
     `k(x, X) (k(X, X) + c I)^-1 y`.
 
+    Directions of the features along which targets change count more: a first process f, on the features as they are,
+    gives `M = mean over X of grad f grad f'`, and x is the features times `M^POWER`, scaled to trace F (one round of a
+    recursive feature machine; Radhakrishnan, Beaglehole, Pandit, Belkin, Science 2024).
+
     Args:
-        features: The n training rows X, about standardised, `(n, F)`.
+        features: The n training rows X, about standardised, times the metric, `(n, F)`.
         weights: `(k(X, X) + c I)^-1 y`, `(n,)`.
         smooth: a.
         linear: b.
         noise: c.
         length: l.
+        metric: `M^POWER`, scaled, `(F, F)`; None leaves features as they are.
 
     >>> x = np.linspace(-2, 2, 20)[:, None]
     >>> process = FeatureProcess.fitted(x, np.sin(x[:, 0]))
@@ -49,6 +58,7 @@ class FeatureProcess:
     linear: float
     noise: float
     length: float
+    metric: Array | None = None
 
     @classmethod
     def fitted(cls, features: ArrayLike, targets: ArrayLike) -> FeatureProcess:
@@ -59,6 +69,14 @@ class FeatureProcess:
             targets: `(n,)`; more than `MOST_ROWS` take long.
         """
         x, y = np.asarray(features, dtype=np.float64), normal_scores(targets)
+        metric = _metric(cls._given(x, y)._gradients(), (x != 0).any(axis=0))
+        process = cls._given(x @ metric, y)
+        process.metric = metric.astype(np.float32)
+        return process
+
+    @classmethod
+    def _given(cls, x: NDArray[np.float64], y: NDArray[np.float64]) -> FeatureProcess:
+        """The process of the features as they are."""
         parameters = _likeliest(x[:ROWS_FOR_PARAMETERS], y[:ROWS_FOR_PARAMETERS])
         with torch.no_grad():
             kernel = _kernel(*_products(torch.from_numpy(x)), parameters)
@@ -66,9 +84,16 @@ class FeatureProcess:
         smooth, linear, noise, length = parameters.exp().tolist()
         return cls(x.astype(np.float32), weights.numpy().astype(np.float32), smooth, linear, noise, length)
 
+    def _gradients(self) -> NDArray[np.float64]:
+        """The gradient of the mean at each training row, `(n, F)`, where there is no metric."""
+        x, weights = torch.from_numpy(self.features).double(), torch.from_numpy(self.weights).double()
+        pulls = self._smooth(x, x, _columns(x)) * weights
+        gradients = (pulls @ x - pulls.sum(1, keepdim=True) * x) / self.length + self.linear * (x.T @ weights)
+        return np.asarray((gradients / _columns(x)).numpy())
+
     def __call__(self, features: Tensor) -> Tensor:
         """The mean for features `(B, F)` on any device: `(B,)`."""
-        x = torch.from_numpy(self.features).to(features.device)
+        x, features = torch.from_numpy(self.features).to(features.device), self._mapped(features)
         count = _columns(x)
         smooth = self._smooth(features, x, count)
         weights = torch.from_numpy(self.weights).to(x)
@@ -76,12 +101,16 @@ class FeatureProcess:
 
     def deviations(self, features: Tensor) -> Tensor:
         """The standard deviation of a target's normal score around the mean, noise included (equation 2.26): `(B,)`."""
-        x = torch.from_numpy(self.features).to(features)
+        x, features = torch.from_numpy(self.features).to(features), self._mapped(features)
         count = _columns(x)
         cross = self._smooth(features, x, count) + (self.linear / count) * (features @ x.T)
         explained = torch.linalg.solve_triangular(self._factor.to(cross), cross.T, upper=False).square().sum(0)
         own = self.smooth + (self.linear / count) * features.square().sum(1) + self.noise
         return (own - explained).clamp_min(self.noise).sqrt()
+
+    def _mapped(self, features: Tensor) -> Tensor:
+        """Features times the metric."""
+        return features if self.metric is None else features @ torch.from_numpy(self.metric).to(features)
 
     def _smooth(self, features: Tensor, x: Tensor, count: int) -> Tensor:
         squares = features.square().sum(1)[:, None] + x.square().sum(1) - 2 * (features @ x.T)
@@ -97,7 +126,25 @@ class FeatureProcess:
         """A JSON-able part and named arrays, which make it again as keyword arguments."""
         names = ("smooth", "linear", "noise", "length")
         numbers = {name: getattr(self, name) for name in names}
-        return numbers, {"features": self.features, "weights": self.weights}
+        arrays = {"features": self.features, "weights": self.weights}
+        return numbers, arrays if self.metric is None else {**arrays, "metric": self.metric}
+
+
+def _metric(gradients: NDArray[np.float64], varies: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """`M^POWER`, scaled so that its square has trace F, for the gradients of a process `(n, F)`: `(F, F)`.
+
+    Features that do not vary stay zero; where targets change along none, all count alike.
+    """
+    gradients = gradients[:, varies]
+    sizes, directions = np.linalg.eigh(gradients.T @ gradients / max(len(gradients), 1))
+    metric = np.zeros((len(varies), len(varies)))
+    if not varies.any() or sizes[-1] < 1e-12:
+        np.fill_diagonal(metric, 1.0)
+        return metric
+    powers = np.clip(sizes, 0, None) ** POWER
+    powers *= math.sqrt(len(powers) / np.square(powers).sum())
+    metric[np.ix_(varies, varies)] = (directions * powers) @ directions.T
+    return metric
 
 
 def _columns(x: Tensor) -> int:

@@ -124,15 +124,23 @@ class ScoreMap:
         return cls([0.0] * members, [1.0] * members)
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating[Any]], targets: NDArray[np.float64]) -> ScoreMap:
+    def of(
+        cls, scores: NDArray[np.floating[Any]], targets: NDArray[np.float64], votes: ArrayLike | None = None
+    ) -> ScoreMap:
         """Fits the map to the scores `(E, B)` and scaled targets `(B,)` of the training graphs.
+
+        Args:
+            scores: Scores of E members.
+            targets: What the map should give.
+            votes: `(E,)`, how many members each counts for; one by default.
 
         >>> ScoreMap.of(np.array([[0.0, 4.0]]), np.array([-1.0, 1.0]))(np.array([[2.0, 8.0]])).round(2).tolist()
         [0.0, 3.0]
         """
         scores = scores.astype(np.float64)
         spreads = scores.std(axis=1)
-        average = cls(scores.mean(axis=1).tolist(), np.where(spreads > 1e-9, spreads, 1.0).tolist())
+        spreads = np.where(spreads > 1e-9, spreads, 1.0) / (1.0 if votes is None else np.asarray(votes))
+        average = cls(scores.mean(axis=1).tolist(), spreads.tolist())
         return cls(average.centers, average.spreads, MonotoneMap.between(average(scores), targets))
 
     def __call__(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from nasx.predictors.augmentation import first_reorderings
 from nasx.predictors.base import Direction, Predictor, Progress
-from nasx.predictors.feature_process import MOST_ROWS, FeatureProcess
+from nasx.predictors.feature_process import MOST_ROWS, VOTES, FeatureProcess
 from nasx.predictors.fitted_network import FittedNetwork, TorchConfig
 from nasx.predictors.fitted_packed import FittedPacked
 from nasx.predictors.inputs import Inputs
@@ -127,7 +127,8 @@ class TorchPredictor(Predictor):
                 fitted.normal_curve = MonotoneMap.between(normal_scores(targets[some]), targets[some])
         self._finish(fitted.network, graphs)
         if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):
-            fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled)
+            votes = [1.0] * config.members + [VOTES] * (fitted.process is not None)
+            fitted.score_map = ScoreMap.of(fitted.scores(graphs), scaled, votes)
         return fitted
 
     def _predict(self, graphs: Any) -> NDArray[np.float64]:

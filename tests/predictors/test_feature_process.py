@@ -28,6 +28,7 @@ def test_the_mean_is_the_textbook_formula() -> None:
     new = RNG.normal(size=(7, 5)).astype(np.float32)
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a, b = a @ process.metric, b @ process.metric
         distances = ((a[:, None] - b[None]) ** 2).sum(-1) / 5
         return process.smooth * np.exp(-distances / (2 * process.length)) + process.linear * (a @ b.T) / 5
 
@@ -99,6 +100,7 @@ def test_deviations_by_the_formula_and_far_from_everything() -> None:
     asked = np.concatenate([x[:5], 50 + x[:5]])
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a, b = a @ process.metric, b @ process.metric
         squares = ((a[:, None] - b[None]) ** 2).sum(-1)
         return process.smooth * np.exp(-squares / (2 * process.length * 3)) + process.linear * (a @ b.T) / 3
 
@@ -108,3 +110,28 @@ def test_deviations_by_the_formula_and_far_from_everything() -> None:
     found = process.deviations(torch.from_numpy(asked)).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.02)
     assert found[5:].min() > 2 * found[:5].max()
+
+
+def test_the_metric_is_the_mean_product_of_gradients() -> None:
+    plain = FeatureProcess._given(X.astype(np.float64), normal_scores(Y))
+    steps = 1e-2 * np.eye(5, dtype=np.float32)
+    up, down = (np.stack([plain(torch.from_numpy(X + sign * step)).numpy() for step in steps], 1) for sign in (1, -1))
+    gradients = (up - down) / 2e-2
+    np.testing.assert_allclose(plain._gradients(), gradients, rtol=0.02, atol=2e-3)
+    metric = FeatureProcess.fitted(X, Y).metric
+    assert metric is not None
+    expected = np.linalg.matrix_power(metric.astype(np.float64), 4)
+    products = gradients.T @ gradients
+    np.testing.assert_allclose(expected / np.trace(expected), products / np.trace(products), atol=0.01)
+    assert np.square(metric).sum() == pytest.approx(5, rel=1e-4)
+    assert metric[0, 0] + metric[1, 1] > 2 * metric[2:, 2:].trace() / 3  # targets change along the first two
+
+
+def test_directions_that_matter_count_more() -> None:
+    rng = np.random.default_rng(3)
+    direction = rng.normal(size=12) / np.sqrt(12)
+    x, new = (rng.normal(size=(count, 12)).astype(np.float32) for count in (200, 300))
+    targets, truth = (x @ direction) ** 2, (new @ direction) ** 2
+    processes = FeatureProcess.fitted(x, targets), FeatureProcess._given(x.astype(np.float64), normal_scores(targets))
+    with_metric, without = (kendalltau(process(torch.from_numpy(new)), truth).statistic for process in processes)
+    assert with_metric > without + 0.05

@@ -61,3 +61,12 @@ def test_normal_scores_share_ties() -> None:
     scores = normal_scores([5.0, 1.0, 5.0, 9.0])
     assert scores[0] == scores[2]
     assert scores.argmax() == 3
+
+
+def test_some_count_for_more() -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 50))
+    targets = scores.sum(axis=0)
+    once, twice = ScoreMap.of(scores, targets), ScoreMap.of(scores, targets, votes=[1, 2])
+    weighted = scores[0] / scores[0].std() + 2 * scores[1] / scores[1].std()
+    assert (twice(scores).argsort() == weighted.argsort()).all()
+    assert (once(scores).argsort() != weighted.argsort()).any()
