@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasx.latency_facts import KEY
 from nasx.latency_files import NetworkFile, family_of, load_model, with_batch
-from nasx.search_spaces.errors import NasxError, UsageError
+from nasx.search_spaces.errors import NasxError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.onnx_network import read_onnx
 
@@ -119,6 +120,7 @@ def write_measured(
         journal.machine,
     )
     facts = {"settings": asdict(settings), "machine": dict(journal.machine), "drift": result.drift}
+    facts["target"] = "latency_ms"
     facts["repeatability"] = result.repeatability
     _write(result.nodes, _node_columns(graphs), facts)
     _write(result.path, _network_columns(rows), facts)
@@ -219,7 +221,7 @@ def _write(path: Path, columns: Iterator[tuple[str, Any]], facts: Mapping[str, A
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(dict(columns)).replace_schema_metadata({"nasx": json.dumps(facts)})
+    table = pa.table(dict(columns)).replace_schema_metadata({KEY: json.dumps(facts)})
     part = path.with_name(f".{path.name}.part")
     try:
         pq.write_table(table, part, compression="zstd", compression_level=19, use_byte_stream_split=False)
@@ -227,21 +229,3 @@ def _write(path: Path, columns: Iterator[tuple[str, Any]], facts: Mapping[str, A
     except OSError as error:
         part.unlink(missing_ok=True)
         raise NasxError(f"{path} cannot be written ({error.strerror or error}); what was measured is kept") from error
-
-
-def read_facts(path: str | Path) -> dict[str, Any]:
-    """What a measured table says about how it was measured: ``settings``, ``machine``, ``drift``, ``repeatability``.
-
-    Returns an empty dictionary for tables of other origin.
-
-    Raises:
-        UsageError: If the file cannot be read.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read as a Parquet table") from error
-    facts: dict[str, Any] = json.loads(metadata.get(b"nasx", b"{}"))
-    return facts

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasx.latency_facts import read_facts
 from nasx.metric import Metric, infer_metric
 from nasx.network_nodes import ID_COLUMNS, packed_networks
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -84,9 +86,11 @@ def read_networks(path: str | Path, *, name: str | None = None, directions: Mapp
         )
     families = _families(frame, networks.name)
     graphs = packed_networks(_read_nodes(nodes), ids, attributes, nodes.name)
-    return table_of(
+    table = table_of(
         name or Path(path).name, names, graphs, columns, families, source=Path(path).name, directions=directions
     )
+    target = read_facts(networks).get("target") if networks.suffix == ".parquet" else None
+    return replace(table, target=target) if target in table.metrics else table
 
 
 def table_of(
