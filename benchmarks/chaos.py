@@ -3,10 +3,10 @@
     python benchmarks/chaos.py --kills 20 --seed 0              # one process: the same history, byte for byte
     python benchmarks/chaos.py --kills 20 --seed 0 --workers 3  # worker processes: every evaluation exactly once
 
-The search is ``nasx search`` on NAS-Bench-201 with a made-up objective and tree ensembles; it is killed with SIGKILL, so
-that it can clean up nothing. Each attempt is forked from this process, which has imported everything already, so that
-most of its time is search. The result is printed as JSON; the exit code is 0 if nothing was lost and nothing was done
-twice.
+The search is ``nasx search`` on NAS-Bench-201 with a made-up objective and tree ensembles; it is killed with SIGKILL,
+so that it can clean up nothing. Each attempt is forked from this process, which has imported everything already, so
+that most of its time is search. The result is printed as JSON; the exit code is 0 if nothing was lost and nothing was
+done twice.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
 from nasx.claims import Claims
 from nasx.guide import Guide
 from nasx.search_progress import Progress
 from nasx.search_run import SearchRun
-from nasx.workers import Call, InlineExecutor, ProcessWorkers, answer
+from nasx.workers import InlineExecutor, ProcessWorkers, Workplace, answer
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -30,14 +30,9 @@ class ParallelRun(SearchRun):
         guide: Proposes.
         objective: Evaluates: ``architecture -> float``.
         store: Where claims and evaluations are kept.
-        executor: Where evaluations run.
-        slots: How many may run there at once.
+        workplace: Where evaluations run.
         timeout: Seconds after which an evaluation is given up; None for never.
         progress: Told about every step.
-        call: What is sent to a worker instead of the objective; it returns a value and a reason.
-
-    Raises:
-        Unloadable: If the objective cannot be sent to other processes.
     """
 
     store: Claims
@@ -47,23 +42,18 @@ class ParallelRun(SearchRun):
         guide: Guide,
         objective: Callable[[Any], float],
         store: Claims,
-        executor: Executor,
-        slots: int,
+        workplace: Workplace,
         *,
         timeout: float | None = None,
         progress: Callable[[Progress], None] | None = None,
-        call: Call | None = None,
     ) -> None:
         super().__init__(guide, objective, store, store.budget, progress)
-        self.executor, self.slots, self.timeout = executor, slots, timeout
-        self.inline = isinstance(executor, InlineExecutor)
+        self.executor, self.slots, self.call = workplace
+        self.timeout, self.inline = timeout, isinstance(workplace.executor, InlineExecutor)
         self.pending: list[FrozenTrial] = []
         self.trials: list[FrozenTrial] = []
         self._running: dict[Future[Any], tuple[FrozenTrial, float]] = {}
-        self._call = call or Call(objective)
-        if not isinstance(executor, (InlineExecutor, ThreadPoolExecutor)):
-            self._call.pack()  # to learn now, not after a claim, whether it can travel
-        self._own_pool = isinstance(executor, ProcessWorkers)
+        self._own_pool = isinstance(self.executor, ProcessWorkers)
         #: Evaluations whose result came too late: others had taken them up.
         self.dropped = 0
 
@@ -124,7 +114,7 @@ class ParallelRun(SearchRun):
         trial = self.store.claim(proposal, index, avoided)
         if trial is not None:
             self.report("evaluating")
-            future = self.executor.submit(self._call, proposal.architecture)
+            future = self.executor.submit(self.call, proposal.architecture)
             self._running[future] = (trial, time.monotonic())
         self._read(self.store.study.get_trials(deepcopy=False))
         return True

@@ -20,7 +20,7 @@ from nasx.search_progress import Progress, Stopwatch
 from nasx.search_run import SearchRun
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.search_spaces.space import SearchSpace
+from nasx.search_spaces.space import SearchSpace, check_variety
 from nasx.store import TrialStore, open_storage
 from nasx.strategies import strategy_class
 from nasx.strategies.base import Direction
@@ -120,6 +120,8 @@ def search(
         direction = benchmark.direction if benchmark else "maximize"
     rounds = {"budget": budget, "initial": initial, "batch": batch, "exploration": exploration}
     check_search(predictor, strategy, **rounds, acquisition=acquisition, candidates=candidates)  # type: ignore[arg-type]
+    if benchmark is None:
+        check_variety(space, np.random.default_rng(seed))
     allowed = _measured(benchmark) if benchmark else None
     guide = Guide(
         space, strategy, direction, seed, allowed,
@@ -140,21 +142,23 @@ def search(
             "initial": initial, "batch": batch, "exploration": exploration, "acquisition": acquisition,
             "candidates": candidates, "seed": seed,
         }  # fmt: skip
-        with evaluating(objective, workers, executor, timeout) as (place, slots):
+        with evaluating(objective, workers, executor, timeout) as workplace:
+            inline = isinstance(workplace.executor, InlineExecutor)
             claims = Claims(
                 space, open_storage(storage), study_name=study_name, direction=direction, budget=budget,
                 options=options, heartbeat=heartbeat if shared else 0.0, resume=resume or shared,
-                inline=isinstance(place, InlineExecutor),
+                inline=inline,
             )  # fmt: skip
-            run = parallel = ParallelRun(guide, objective, claims, place, slots, timeout=timeout, progress=progress)
+            run = parallel = ParallelRun(guide, objective, claims, workplace, timeout=timeout, progress=progress)
             if shared:
                 guide.salt = parallel.salt
             if predictor is None:
                 parallel.run(StrategyCandidates(guide))
             else:
-                background = not isinstance(place, InlineExecutor)
                 parallel.run(
-                    RankedCandidates(guide, predictor, initial, batch, slots, background=background, shared=shared)
+                    RankedCandidates(
+                        guide, predictor, initial, batch, workplace.slots, background=not inline, shared=shared
+                    )
                 )
                 fitted = parallel.last_fit(predictor)
     if benchmark and not run.history:

@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 from nasx.benchmark import Benchmark, BudgetSpent
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -91,6 +91,11 @@ class Call:
         """The value of an architecture, or NaN and a reason."""
         return measure(self._objective or self._unpacked(), architecture)
 
+    def prepare(self) -> None:
+        """Unpacks the objective in a fresh worker process, before any evaluation's time runs."""
+        with suppress(Unloadable):  # the first evaluation will say it
+            self._objective or self._unpacked()
+
     def _unpacked(self) -> Callable[[Any], Any]:
         if self._digest not in _loaded:
             import cloudpickle
@@ -137,14 +142,15 @@ class ProcessWorkers(Executor):
     Args:
         workers: How many processes.
         timeout: Seconds that one evaluation may take; None for as long as it likes.
+        prepare: Called in every new process before its first evaluation; the time it takes does not count.
 
     >>> with ProcessWorkers(1) as pool:
     ...     pool.submit(max, 3, 7).result()
     7
     """
 
-    def __init__(self, workers: int, timeout: float | None = None) -> None:
-        self.timeout, self._max_workers = timeout, workers
+    def __init__(self, workers: int, timeout: float | None = None, prepare: Callable[[], None] | None = None) -> None:
+        self.timeout, self._max_workers, self._prepare = timeout, workers, prepare
         self._pool: Any = None
         self._start()
 
@@ -152,7 +158,7 @@ class ProcessWorkers(Executor):
         from joblib.externals.loky.backend import get_context
         from pebble import ProcessPool
 
-        self._pool = ProcessPool(max_workers=self._max_workers, context=get_context("loky"))
+        self._pool = ProcessPool(max_workers=self._max_workers, initializer=self._prepare, context=get_context("loky"))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedules a call; a pool that broke down is replaced first."""
@@ -210,11 +216,25 @@ def _death(code: int | None) -> str:
     return f"the worker process ended with exit code {code}"
 
 
+class Workplace(NamedTuple):
+    """Where evaluations run.
+
+    Attributes:
+        executor: The executor.
+        slots: How many evaluations may be under way in it at once.
+        call: What is sent there: the objective.
+    """
+
+    executor: Executor
+    slots: int
+    call: Call
+
+
 @contextmanager
 def evaluating(
     objective: Any, workers: int | None, executor: Executor | None, timeout: float | None
-) -> Iterator[tuple[Executor, int]]:
-    """Where evaluations run, and how many at once; what is made here is ended here.
+) -> Iterator[Workplace]:
+    """Where evaluations run; what is made here is ended here.
 
     Args:
         objective: The objective; a benchmark is asked in threads, for it counts its queries.
@@ -224,13 +244,17 @@ def evaluating(
 
     Raises:
         UsageError: If the numbers make no sense.
+        Unloadable: If the objective cannot be sent there.
     """
+    call = Call(objective)
     if timeout is not None and not timeout > 0:
         raise UsageError(f"a timeout of {timeout:g} seconds leaves no time to evaluate; type a larger one")
     if workers is not None and workers < 1:
         raise UsageError(f"{workers} workers evaluate nothing; type at least 1")
     if executor is not None:
-        yield executor, slots_of(executor, workers)
+        if not isinstance(executor, ThreadPoolExecutor):
+            call.pack()  # to learn now, not after a claim, whether it can travel
+        yield Workplace(executor, slots_of(executor, workers), call)
         return
     made: Executor
     if isinstance(objective, Benchmark):
@@ -238,9 +262,10 @@ def evaluating(
     elif workers is None and timeout is None:
         made = InlineExecutor()
     else:
-        made = ProcessWorkers(workers or 1, timeout)
+        call.pack()
+        made = ProcessWorkers(workers or 1, timeout, call.prepare)
     try:
-        yield made, workers or 1
+        yield Workplace(made, workers or 1, call)
     except BaseException:
         made.shutdown(wait=False, cancel_futures=True)
         raise
