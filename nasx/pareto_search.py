@@ -21,7 +21,7 @@ from nasx.search_progress import Progress
 from nasx.search_run import SearchRun
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.search_spaces.space import SearchSpace
+from nasx.search_spaces.space import SearchSpace, check_variety
 from nasx.store import Evaluation, open_storage
 from nasx.strategies.goals import Goal, Goals
 
@@ -111,6 +111,8 @@ def pareto_search(
         rounds = {"budget": budget, "initial": initial, "batch": batch, "exploration": exploration}
         first = next((guess for guess in guesses.values() if not callable(guess)), "trees")
         check_search(first, strategy, **rounds, candidates=candidates)  # type: ignore[arg-type]
+    if benchmark is None:
+        check_variety(space, np.random.default_rng(seed))
     bound = None if reference is None else _reference(goals, reference)
     allowed = measured(benchmark, goals.names) if benchmark else None
     guide = ParetoGuide(

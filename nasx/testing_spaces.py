@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
-from nasx.search_spaces.space import SearchSpace
+from nasx.search_spaces.space import SearchSpace, check_variety
 
+_PAIRS = 12  # changes of one choice that are tried
 ENUMERATED = 50_000  # spaces up to this size are walked through completely
 
 
@@ -32,18 +34,85 @@ def check_search_space(space: SearchSpace, *, seed: int = 0, samples: int = 50) 
     >>> from nasx.search_spaces import get_search_space
     >>> check_search_space(get_search_space("nasbench201"), samples=5)
     """
-    architectures = _check_sampling(space, seed, samples)
-    _check_values(space, architectures)
-    _check_text(space, architectures)
-    _check_moves(space, architectures, seed)
-    _check_graphs(space, architectures, seed)
-    _check_enumeration(space, architectures, seed)
-    _check_parameters(space, architectures, seed)
+    _check_kind(space)
+    try:
+        _require(
+            space.size != 1, f"{space.name} has one architecture only, so there is nothing to search; add a choice"
+        )
+        architectures = _check_sampling(space, seed, samples)
+        _check_failures(space)
+        _check_values(space, architectures)
+        _check_text(space, architectures)
+        _check_moves(space, architectures, seed)
+        _check_graphs(space, architectures, seed)
+        check_variety(space, np.random.default_rng(seed))
+        _check_choices(space, architectures)
+        _check_enumeration(space, architectures, seed)
+        _check_parameters(space, architectures, seed)
+    except UsageError as error:
+        raise AssertionError(str(error)) from error
+    except AssertionError:
+        raise
+    except Exception as error:  # whatever the methods of a user's space raise
+        raise AssertionError(
+            f"{_method_of(error)} of {space.name} raised {type(error).__name__}: {error}; it must not, or raise "
+            "UsageError for what is no architecture"
+        ) from error
 
 
 def _require(condition: object, message: str) -> None:
     if not condition:
         raise AssertionError(message)
+
+
+def _method_of(error: Exception) -> str:
+    """The method of the space that a check called when something was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = max(place for place, frame in enumerate(frames) if frame.filename == __file__)
+    return frames[min(ours + 1, len(frames) - 1)].name
+
+
+def _check_kind(space: Any) -> None:
+    if isinstance(space, type):
+        raise AssertionError(f"check_search_space takes a space, not its class; call it: {space.__name__}()")
+    if not isinstance(space, SearchSpace):
+        raise AssertionError(f"a search space is an object of a SearchSpace or ChoiceSpace; got {space!r:.60}")
+    kind = type(space).__name__
+    if isinstance(space, ChoiceSpace):
+        made = hasattr(space, "choices") and hasattr(space, "_maker")
+        _require(made, f"__init__ of {kind} must call super().__init__(name, choices, build)")
+    named = isinstance(getattr(space, "name", None), str) and space.name
+    _require(named, f"{kind} has no name; set name = 'my-space' in the class")
+
+
+def _check_failures(space: SearchSpace) -> None:
+    """No configuration met so far was without a graph."""
+    if isinstance(space, ChoiceSpace) and space.failures:
+        architecture, said = next(iter(space.failures.items()))
+        raise AssertionError(
+            f"the graph function of {space.name} fails for {len(space.failures)} of the configurations drawn, such as "
+            f"{space.format(architecture)}: {said}; mend it, or rule them out with conditions= or is_valid="
+        )
+
+
+def _check_choices(space: SearchSpace, architectures: Sequence[Any]) -> None:
+    """Every choice shows in the graph, somewhere."""
+    if not isinstance(space, ChoiceSpace):
+        return
+    for key in space.choices:
+        pairs = 0
+        for one in architectures[:_PAIRS]:
+            chosen, own = space.choice(one), space.canonical_key(one)
+            for other in space.neighbours(one):
+                if chosen.get(key) != space.choice(other).get(key) and pairs < _PAIRS:
+                    pairs += 1
+                    if space.canonical_key(other) != own:
+                        pairs = -len(architectures) * _PAIRS  # shown, and enough of it
+        _require(
+            pairs < 2,
+            f"choice '{key}' of {space.name} does not show in the graph: it was changed alone in {pairs} architectures "
+            "and the graph stayed the same; put it into labels, edges or attributes, as a predictor sees nothing else",
+        )
 
 
 def _refuses(call: Callable[[], object]) -> bool:
@@ -119,8 +188,6 @@ def _check_text(space: SearchSpace, architectures: Sequence[Any]) -> None:
 
 
 def _check_moves(space: SearchSpace, architectures: Sequence[Any], seed: int) -> None:
-    if space.size == 1:
-        return
     for place, architecture in enumerate(architectures):
         name = f"{space.name}: {space.format(architecture)}"
         partner = architectures[-1 - place]
@@ -152,6 +219,8 @@ def _check_graphs(space: SearchSpace, architectures: Sequence[Any], seed: int) -
     pool = list(dict.fromkeys([*architectures, *(n for a in architectures[:3] for n in space.neighbours(a))]))
     graphs = [space.graph(architecture) for architecture in pool]
     keys = [space.canonical_key(architecture) for architecture in pool]
+    if isinstance(space, ChoiceSpace):
+        space.forget()  # so that every graph is made again below
     for graph, architecture in zip(graphs, pool, strict=True):
         _require(isinstance(graph, Graph), f"graph of {space.name} must return a Graph; got {type(graph).__name__}")
         _require(
@@ -163,11 +232,6 @@ def _check_graphs(space: SearchSpace, architectures: Sequence[Any], seed: int) -
             relabelled.canonical_hash() == graph.canonical_hash(),
             f"the canonical hash of {graph!r} changes with the order of its nodes",
         )
-    _require(
-        len(pool) == 1 or len({graph.canonical() for graph in graphs}) > 1,
-        f"the graph of {space.name} is the same for all {len(pool)} architectures tried, like "
-        f"{' and '.join(map(space.format, pool[:2]))}; let what is chosen show in it",
-    )
     batch = space.graphs(pool)
     _require(
         isinstance(batch, GraphBatch) and list(batch) == graphs,
@@ -292,4 +356,6 @@ def _relabelled(graph: Graph, rng: np.random.Generator) -> Graph:
     labels = [""] * count
     for node, new in enumerate(place):
         labels[new] = graph.operations[node]
-    return Graph.from_edges(labels, [(place[u], place[v]) for u, v in graph.edges], graph.attributes)
+    edges = [(place[u], place[v]) for u, v in graph.edges]
+    table = None if graph.node_attributes is None else graph.node_attributes[np.argsort(place)]
+    return Graph.from_edges(labels, edges, graph.attributes, table, graph.node_attribute_names)

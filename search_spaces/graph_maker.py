@@ -104,7 +104,11 @@ class GraphMaker:
         try:
             made = self._untouched(chosen) if self.traced else self.make(dict(chosen))
         except Exception as error:  # whatever a user's function raises
-            return _said(error)
+            missing = isinstance(error, KeyError) and error.args and error.args[0] not in chosen
+            hint = (
+                f" is not among {', '.join(chosen)}; choices whose condition is not met are missing" if missing else ""
+            )
+            return _said(error) + hint
         if isinstance(made, Graph):
             return made
         if is_module(made) and self.example is None:

@@ -215,3 +215,41 @@ class SearchSpace(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self.name}', {self.size or 'an unknown number of'} architectures>"
+
+
+def check_variety(space: SearchSpace, rng: np.random.Generator, tries: int = 20) -> None:
+    """Checks that there is something to search: more than one architecture, and more than one graph.
+
+    Args:
+        space: The space.
+        rng: Draws architectures.
+        tries: How many are drawn at most; two different graphs are enough.
+
+    Raises:
+        UsageError: If there is not.
+
+    >>> from nasx.search_spaces.choice_space import ChoiceSpace
+    >>> space = ChoiceSpace("x", {"a": [1, 2]}, lambda chosen: Graph(["input"], [[0]]))
+    >>> check_variety(space, np.random.default_rng(0))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nasx.search_spaces.errors.UsageError: the graph of x is the same for all architectures tried, like a=1 and a=2; ...
+    """
+    if space.size == 1:
+        raise UsageError(f"{space.name} has one architecture only, so there is nothing to search; add a choice")
+    drawn: dict[Architecture, None] = {}
+    keys: set[str] = set()
+    for _ in range(tries):
+        architecture = space.sample(rng)
+        try:
+            keys.add(space.canonical_key(architecture))
+        except Exception:  # one without a graph is no other graph
+            continue
+        drawn[architecture] = None
+        if len(keys) > 1:
+            return
+    if len(drawn) > 1:
+        shown = " and ".join(sorted(map(space.format, drawn))[:2])
+        raise UsageError(
+            f"the graph of {space.name} is the same for all architectures tried, like {shown}; "
+            "let what is chosen show in its labels or edges, as a predictor sees nothing else"
+        )

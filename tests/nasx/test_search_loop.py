@@ -200,3 +200,12 @@ def test_a_spent_budget_stops_the_search_and_keeps_what_was_evaluated(tmp_path: 
     bench.budget = None
     result = search(bench.space, bench, resume=True, **options)  # type: ignore[arg-type]
     assert (result.evaluations, result.failed) == (10, 0)
+
+
+def test_a_space_with_nothing_to_search_is_refused() -> None:
+    from nasx.search_spaces.choice_space import ChoiceSpace
+    from nasx.search_spaces.graph import Graph
+
+    flat = ChoiceSpace("flat", {"a": [1, 2, 3]}, lambda chosen: Graph(["input", "output"], [[0, 1], [0, 0]]))
+    with pytest.raises(UsageError, match="the graph of flat is the same for all architectures tried"):
+        search(flat, lambda architecture: 1.0, predictor="trees", budget=3, initial=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -176,8 +177,62 @@ def test_faults_are_found_and_named(space: type[Chains], message: str) -> None:
         check_search_space(space())
 
 
-def test_a_space_of_one_architecture_passes() -> None:
-    check_search_space(ChoiceSpace("single", {"depth": [2], "operation": ["a"]}, build))
+def chain(chosen: dict[str, Any]) -> Graph:
+    labels = ["input", *(f"{key}{value}" for key, value in chosen.items()), "output"]
+    return Graph.from_edges(labels, [(i, i + 1) for i in range(len(labels) - 1)])
+
+
+class Forgetful(ChoiceSpace):
+    def __init__(self) -> None:
+        self.depth = 3
+
+
+class Crashing(Chains):
+    def neighbours(self, architecture: Any) -> list[Any]:
+        return [{}[architecture]]  # type: ignore[misc]
+
+
+COUNT = itertools.count()
+TWO: dict[str, Any] = {"a": [1, 2], "b": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ChoiceSpace("x", {"a": [1]}, chain), "x has one architecture only"),
+        (lambda: ChoiceSpace("x", TWO, lambda c: build({"depth": 1, "operation": "a"})), "is the same for all archi"),
+        (lambda: ChoiceSpace("x", TWO, lambda c: chain({"a": c["a"]})), "choice 'b' of x does not show in the graph"),
+        (lambda: ChoiceSpace("x", TWO, lambda c: Graph([str((c, next(COUNT)))], [[0]])), "differs between two calls"),
+        (
+            lambda: ChoiceSpace("x", TWO, lambda c: chain({"b": c["b"], **c}), conditions={"b": {"a": [2]}}),
+            "fails for 1 of the configurations drawn, such as a=1: KeyError: 'b' is not among a; choices whose",
+        ),
+        (lambda: ChoiceSpace("x", TWO, lambda c: Graph(["in", "out"], [[0, 0], [1, 0]])), "edge 1>0 does not point to"),
+        (lambda: ChoiceSpace("x", TWO, list), r"it returned \['a', 'b'\]; it must return a nasx.Graph"),
+        (
+            lambda: ChoiceSpace("x", TWO, chain, is_valid=lambda c: c["c"]),
+            "is_valid of x fails for a=.: *KeyError|a=1,b",
+        ),
+        (lambda: ChoiceSpace("x", TWO, chain, is_valid=lambda c: False), "none of 1000 random combinations of x"),
+        (lambda: Chains, r"takes a space, not its class; call it: Chains\(\)"),
+        (lambda: "nasbench201", "a search space is an object of a SearchSpace or ChoiceSpace; got 'nasbench201'"),
+        (Forgetful, r"__init__ of Forgetful must call super\(\).__init__\(name, choices, build\)"),
+        (Crashing, r"neighbours of chain raised KeyError: .*; it must not"),
+    ],
+)
+def test_the_mistakes_of_authors_are_one_sentence(make: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message) as raised:
+        check_search_space(make())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_space_with_numbers_on_its_nodes_passes() -> None:
+    def numbered(chosen: dict[str, Any]) -> Graph:
+        adjacency = [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]]
+        table = [[0], [chosen["a"]], [chosen["b"]], [0]]
+        return Graph(["input", "conv", "conv", "output"], adjacency, {}, table, ["width"])
+
+    check_search_space(ChoiceSpace("numbered", TWO, numbered), samples=5)
 
 
 def test_a_space_without_parameters_passes() -> None:

@@ -67,3 +67,23 @@ def test_mutation_without_neighbours_is_explained() -> None:
 
     with pytest.raises(UsageError, match="has no neighbour"):
         Lonely().mutate("a", np.random.default_rng(0))
+
+
+def test_a_space_with_nothing_to_search_is_refused() -> None:
+    from nasx.search_spaces.choice_space import ChoiceSpace
+    from nasx.search_spaces.space import check_variety
+
+    def same(chosen: dict) -> Graph:
+        return Graph(["input", "output"], [[0, 1], [0, 0]])
+
+    def rarely(chosen: dict) -> Graph:
+        if chosen["a"] % 3:
+            raise ValueError("three")
+        return Graph([str(chosen["a"])], [[0]])
+
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="one has one architecture only, so there is nothing to search"):
+        check_variety(ChoiceSpace("one", {"a": [1]}, same), rng)
+    with pytest.raises(UsageError, match="the graph of flat is the same for all architectures tried, like a=1 and"):
+        check_variety(ChoiceSpace("flat", {"a": [1, 2]}, same), rng)
+    check_variety(ChoiceSpace("rare", {"a": list(range(9))}, rarely), rng)
