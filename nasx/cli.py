@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -236,7 +237,16 @@ def strategies() -> None:
 
 
 def main() -> None:
-    """Runs the command line; every error is one sentence on the error stream and an exit code."""
+    """Runs the command line; every error is one sentence on the error stream and an exit code, a warning a sentence."""
+    plain = warnings.showwarning
+
+    def say(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> None:
+        if category is UserWarning:  # what nasx itself has to say
+            typer.echo(f"nasx: {message}", err=True)
+        else:
+            plain(message, category, filename, *rest, **more)
+
+    warnings.showwarning = say
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # so that my_module:MySpace is found in the current folder, after all that is installed
