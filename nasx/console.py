@@ -89,6 +89,7 @@ _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
     ("regret to the optimum", lambda r: "" if r.regret is None else f"{r.regret:.4g}"),
     ("evaluations", lambda r: f"{r.evaluations}" + (f" ({r.failed} failed)" if r.failed else "")),
     ("duplicates avoided", lambda r: f"{r.duplicates_avoided}"),
+    ("configurations without a graph", lambda r: f"{r.skipped} skipped" if r.skipped else ""),
     (
         "Kendall's tau where not trained",
         lambda r: f"{r.kendall_tau:.3f} on {r.kendall_tau_pairs:,}" if r.kendall_tau == r.kendall_tau else "",

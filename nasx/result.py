@@ -48,6 +48,8 @@ class SearchResult:
         ranking: Columns ``architecture, predicted, true, trained`` of every architecture ranked at the end.
         predictor: The predictor fitted on all evaluations; None without one.
         baseline: The same search without a predictor, where one was run.
+        skipped: Configurations that were passed over, at no cost, because their graph function failed; as this process
+            met them.
     """
 
     space: SearchSpace
@@ -68,6 +70,7 @@ class SearchResult:
     ranking: pd.DataFrame | None = field(repr=False, default=None)
     predictor: Predictor | None = field(repr=False, default=None)
     baseline: SearchResult | None = field(repr=False, default=None)
+    skipped: int = 0
 
     @classmethod
     def from_run(
@@ -175,6 +178,7 @@ class SearchResult:
             "evaluations": self.evaluations,
             "failed": self.failed,
             "duplicates_avoided": self.duplicates_avoided,
+            "skipped": self.skipped,
             "kendall_tau": None if math.isnan(self.kendall_tau) else self.kendall_tau,
             "kendall_tau_pairs": self.kendall_tau_pairs,
             "fit_seconds": round(self.fit_seconds, 3),

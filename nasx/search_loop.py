@@ -166,7 +166,7 @@ def search(
             f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}'; "
             "a search needs a table that holds a larger share of its space"
         )
-    return SearchResult.from_run(
+    result = SearchResult.from_run(
         space=space,
         benchmark=benchmark,
         direction=direction,
@@ -176,6 +176,8 @@ def search(
         rank_all=rank_all,
         report=run.report,
     )
+    result.skipped = guide.buildable.skipped
+    return result
 
 
 def _label(what: Any) -> str:
