@@ -89,7 +89,7 @@ def test_functions_of_ones_own(nasx, module: None, tmp_path: Path) -> None:  # t
     [
         ([*CORA, "--objective", "accuracy", "--objective", "latency"], "unknown metric 'accuracy'"),
         ([*CORA, "--objective", "latency", "--objective", "latency"], "given twice"),
-        ([*CORA, "--objective", "latency"], "a single metric of a benchmark is a --target"),
+        ([*CORA, "--objective", "latency"], "A single metric of a benchmark is a --target"),
         ([*CORA, "--limit", "latency"], "name=value"),
         ([*CORA, "--limit", "latency=quick"], "no number"),
         ([*CORA, "--limit", "speed=1"], "unknown metric 'speed'"),

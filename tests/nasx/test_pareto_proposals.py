@@ -21,7 +21,7 @@ def pick(
 
 
 def test_the_largest_gain_first_and_none_twice_in_the_same_place() -> None:
-    assert pick([[92.0, 5.0], [93.9, 5.0], [94.0, 5.0], [90.0, 2.0]], 2) == [2, 3]
+    assert pick([[92.0, 5.0], [93.9, 5.0], [94.0, 5.0], [90.0, 2.0]], 2) == [3, 2]
 
 
 def test_what_is_not_acceptable_is_asked_once_and_passed_over() -> None:
