@@ -111,6 +111,7 @@ DEFAULT = NARFormerV2Config(
     schedule="cosine",
     epochs=75,
     min_steps=100,
+    max_steps=550,
     batch_size=256,
 )
 """Quick on a CPU and better in Kendall's tau when few architectures are measured."""

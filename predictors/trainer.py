@@ -26,6 +26,8 @@ class TrainingConfig:
     epochs: int = 1000
     min_steps: int = 0
     """Few graphs make short epochs: epochs are added until there are this many steps."""
+    max_steps: int = 0
+    """Many graphs are learnt by heart: no more epochs than it takes to make this many steps; 0: no such limit."""
     batch_size: int = 8
     """Graphs a step and member, copies not counted."""
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -69,6 +71,8 @@ def train(
     count = len(targets)
     steps_an_epoch = math.ceil(count / config.batch_size)
     epochs = max(config.epochs, math.ceil(config.min_steps / steps_an_epoch))
+    if config.max_steps:
+        epochs = min(epochs, math.ceil(config.max_steps / steps_an_epoch))
     steps = epochs * steps_an_epoch
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     optimizer = kinds[config.optimizer](_parameter_groups(network, config), lr=config.learning_rate, fused=True)

@@ -51,6 +51,13 @@ def test_few_graphs_still_get_enough_steps_and_progress_is_reported() -> None:
     assert seen == [(3, 12), (6, 12), (9, 12), (12, 12)]
 
 
+def test_many_graphs_get_no_more_steps_than_allowed() -> None:
+    seen: list[tuple[int, int]] = []
+    config = TrainingConfig(**{**CONFIG.__dict__, "epochs": 60, "max_steps": 7})
+    train(Scale(), GRAPHS, None, MASK.sum(-1), config, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(3, 9), (6, 9), (9, 9)]
+
+
 def test_copies_pull_scores_together() -> None:
     """A copy with one node less: the consistency term wants both scores equal, so the weight shrinks."""
     copies = GRAPHS._replace(mask=MASK.roll(1, dims=0))
