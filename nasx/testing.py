@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nasx.search_spaces.errors import UsageError
 from nasx.testing_spaces import check_search_space
+from nasx.verdicts import verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,37 +32,14 @@ def check_strategy(make: Callable[[SearchSpace, np.random.Generator], Strategy],
     >>> from nasx.strategies.random_search import RandomSearch
     >>> check_strategy(lambda space, rng: RandomSearch(space, rng=rng), NASBench201())
     """
-    import numpy as np
+    if isinstance(make, type) or not callable(make):
+        raise AssertionError(
+            "check_strategy takes a function that makes the strategy, such as "
+            "lambda space, rng: MyStrategy(space, rng=rng), and a space"
+        )
+    from nasx.testing_strategies import StrategyCheck
 
-    def run(seed: int, *, silent_after: int = 99) -> list[Any]:
-        strategy = make(space, np.random.default_rng(seed))
-        asked: list[Any] = []
-        for turn in range(8):
-            architectures = strategy.ask(5)
-            assert len(architectures) == 5, f"ask(5) returned {len(architectures)} architectures; return exactly n"
-            for architecture in architectures:
-                assert space.is_valid(architecture), f"ask proposed {architecture!r}, which is not in {space.name}"
-            values = [float(space.index(a) % 97) if space.size else float(len(space.format(a))) for a in architectures]
-            if turn == 2:
-                values[0] = float("nan")
-            if turn < silent_after:
-                strategy.tell(architectures, values)
-            asked += architectures
-        return asked
-
-    assert run(0) == run(0), "two runs from the same generator differ; draw every random number from self.rng"
-    assert run(0) != run(1), "runs from different generators are equal; draw random numbers from self.rng"
-    run(2, silent_after=0)
-    strategy = make(space, np.random.default_rng(3))
-    known = space.samples(6, np.random.default_rng(4))
-    strategy.warm_start(known, [float(i) for i in range(6)])
-    assert len(strategy.ask(3)) == 3, "after warm_start, ask(3) does not return 3 architectures"
-    strategy.tell([], [])
-    try:
-        strategy.tell(known, [1.0])
-    except UsageError:
-        return
-    raise AssertionError("tell accepts a different number of values than architectures; raise UsageError")
+    StrategyCheck(make, space).run()
 
 
 def check_predictor(predictor: Predictor) -> None:
@@ -79,6 +56,13 @@ def check_predictor(predictor: Predictor) -> None:
     >>> from nasx.predictors import make_predictor
     >>> check_predictor(make_predictor("trees", trees=20))
     """
-    from nasx.testing_predictors import PredictorCheck
+    from nasx import testing_predictors
+    from nasx.predictors.base import Predictor
 
-    PredictorCheck(predictor).run()
+    if isinstance(predictor, type):
+        raise AssertionError(f"check_predictor takes a predictor, not its class; call it: {predictor.__name__}()")
+    if not isinstance(predictor, Predictor):
+        raise AssertionError(f"a predictor is an object of a subclass of Predictor; got {predictor!r:.60}")
+    testing_predictors.check_constructor(predictor)
+    with verdict(type(predictor).__name__, testing_predictors.__file__):
+        testing_predictors.PredictorCheck(predictor).run()

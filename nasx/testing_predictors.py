@@ -35,6 +35,9 @@ class PredictorCheck:
         self.fitted = self.fresh()
         assert self.fitted.fit(self.graphs, self.targets) is self.fitted, "fit must return the predictor itself"
         self.predictions = self.fitted.predict(self.graphs)
+        assert isinstance(self.predictions, np.ndarray), (
+            f"predict must give a numpy array; it gives a {type(self.predictions).__name__}"
+        )
 
     def fresh(self, **params: Any) -> Predictor:
         """An unfitted copy with some parameters changed."""
@@ -85,11 +88,15 @@ class PredictorCheck:
         )
         assert predictions.dtype == np.float64, f"predict gives {predictions.dtype}; it must be float64"
         assert np.isfinite(predictions).all(), "predict gives values that are not finite"
+        tau = kendalltau(predictions, self.targets).statistic
+        assert not tau < -0.3, f"predictions fall where targets rise: Kendall's tau on the training graphs is {tau:.2f}"
+        assert tau > 0.3, f"Kendall's tau on the training graphs is only {tau:.2f}"
         span = np.ptp(self.targets)
         inside = (predictions > self.targets.min() - span) & (predictions < self.targets.max() + span)
-        assert inside.all(), "predictions are not on the scale of the targets"
-        tau = kendalltau(predictions, self.targets).statistic
-        assert tau > 0.3, f"Kendall's tau on the training graphs is only {tau:.2f}"
+        assert inside.all(), (
+            f"predictions run from {predictions.min():.3g} to {predictions.max():.3g}, targets from "
+            f"{self.targets.min():.3g} to {self.targets.max():.3g}; predict on the scale of the targets"
+        )
         minimizing = self.fresh(direction="minimize").fit(self.graphs, self.targets).predict(self.graphs)
         tau = kendalltau(minimizing, self.targets).statistic
         assert tau > 0.3, (
@@ -166,6 +173,25 @@ class PredictorCheck:
         if "torch" in sys.modules:
             states.append(sys.modules["torch"].get_rng_state().numpy())
         return states
+
+
+def check_constructor(predictor: Predictor) -> None:
+    """Checks that the constructor takes seed and direction and keeps every argument under its own name."""
+    import inspect
+
+    kind = type(predictor).__name__
+    names = list(inspect.signature(type(predictor)).parameters)
+    for name in ("seed", "direction"):
+        if name not in names:
+            raise AssertionError(
+                f"the constructor must take seed and direction; write {kind}.__init__(self, ..., seed=0, "
+                "direction='maximize')"
+            )
+    for name in names:
+        if not hasattr(predictor, name):
+            raise AssertionError(
+                f"the constructor of {kind} must keep '{name}' under the same name: self.{name} = {name}"
+            )
 
 
 def random_graph(rng: np.random.Generator, nodes: int) -> Graph:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from nasx.search_spaces.choice_space import ChoiceSpace
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.space import SearchSpace, check_variety
+from nasx.verdicts import verdict
 
 _PAIRS = 12  # changes of one choice that are tried
 ENUMERATED = 50_000  # spaces up to this size are walked through completely
@@ -35,7 +35,7 @@ def check_search_space(space: SearchSpace, *, seed: int = 0, samples: int = 50) 
     >>> check_search_space(get_search_space("nasbench201"), samples=5)
     """
     _check_kind(space)
-    try:
+    with verdict(space.name, __file__):
         _require(
             space.size != 1, f"{space.name} has one architecture only, so there is nothing to search; add a choice"
         )
@@ -49,27 +49,11 @@ def check_search_space(space: SearchSpace, *, seed: int = 0, samples: int = 50) 
         _check_choices(space, architectures)
         _check_enumeration(space, architectures, seed)
         _check_parameters(space, architectures, seed)
-    except UsageError as error:
-        raise AssertionError(str(error)) from error
-    except AssertionError:
-        raise
-    except Exception as error:  # whatever the methods of a user's space raise
-        raise AssertionError(
-            f"{_method_of(error)} of {space.name} raised {type(error).__name__}: {error}; it must not, or raise "
-            "UsageError for what is no architecture"
-        ) from error
 
 
 def _require(condition: object, message: str) -> None:
     if not condition:
         raise AssertionError(message)
-
-
-def _method_of(error: Exception) -> str:
-    """The method of the space that a check called when something was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = max(place for place, frame in enumerate(frames) if frame.filename == __file__)
-    return frames[min(ours + 1, len(frames) - 1)].name
 
 
 def _check_kind(space: Any) -> None:

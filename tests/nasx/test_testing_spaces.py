@@ -217,7 +217,7 @@ TWO: dict[str, Any] = {"a": [1, 2], "b": [3, 4]}
         (lambda: Chains, r"takes a space, not its class; call it: Chains\(\)"),
         (lambda: "nasbench201", "a search space is an object of a SearchSpace or ChoiceSpace; got 'nasbench201'"),
         (Forgetful, r"__init__ of Forgetful must call super\(\).__init__\(name, choices, build\)"),
-        (Crashing, r"neighbours of chain raised KeyError: .*; it must not"),
+        (Crashing, r"neighbours of chain raised KeyError: "),
     ],
 )
 def test_the_mistakes_of_authors_are_one_sentence(make: Any, message: str) -> None:
