@@ -176,7 +176,7 @@ def search(
         rank_all=rank_all,
         report=run.report,
     )
-    result.skipped = guide.buildable.skipped
+    result.skipped = max(guide.buildable.skipped, len(getattr(space, "failures", ())))  # some spaces skip them alone
     return result
 
 
