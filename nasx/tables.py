@@ -126,6 +126,8 @@ def import_table(
         raise UsageError(f"'{name}' is the name of an official benchmark; choose another, such as '{name}-mine'")
     check_free(name, replace=replace)
     table = changed(read_table(path, space, directions=directions), name=name)
+    if isinstance(space, str) and space not in SPACES:
+        table = changed(table, extra={**table.extra, "address": space})  # so that it opens without space=
     store(table)
     return table
 
@@ -177,10 +179,11 @@ def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
 
     Args:
         name: The name it was imported under.
-        space: The search space, needed only for a space of the user's own.
+        space: The search space; needed only for a space of the user's own that the table was imported with as an
+            object, not by its name or address.
 
     Raises:
-        UsageError: There is no such table, or its space is not known by name.
+        UsageError: There is no such table, or its space is not found.
         NasxError: The stored file is damaged, or belongs to another space.
     """
     known = imported()
@@ -195,12 +198,24 @@ def open_table(name: str, space: SearchSpace | str | None = None) -> Table:
             )
         return open_networks(known[name])
     if space is None:
-        space = str(read_description(known[name])["space"])
-        if space not in SPACES:
-            raise UsageError(
-                f"the table '{name}' belongs to the space '{space}', which is your own; give it with space="
-            )
+        space = _space_of(name, read_description(known[name]))
     return read_stored(known[name], get_search_space(space) if isinstance(space, str) else space)
+
+
+def _space_of(name: str, description: Mapping[str, Any]) -> SearchSpace:
+    """The space of an imported table: one of nasx, or a plug-in by the name or address it was imported with."""
+    space, address = str(description["space"]), description["extra"].get("address")
+    if space in SPACES:
+        return get_search_space(space)
+    if not address:
+        raise UsageError(f"the table '{name}' belongs to the space '{space}', which is your own; give it with space=")
+    try:
+        return get_search_space(address)
+    except UsageError as error:
+        raise UsageError(
+            f"the table '{name}' was imported with the space '{address}', which is not found now ({error}); "
+            "give it with space= (--space)"
+        ) from error
 
 
 def list_data() -> list[dict[str, Any]]:

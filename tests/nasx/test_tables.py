@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -141,6 +142,22 @@ def test_a_space_of_the_users_own(tmp_path: Path) -> None:
         load_benchmark("own-table")
     with pytest.raises(NasxError, match="not to 'nasbench201'"):
         load_benchmark("own-table", space="nasbench201")
+
+
+def test_a_space_of_the_users_own_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_space_module.py").write_text(
+        "import nasx\n"
+        "def make():\n"
+        "    return nasx.ChoiceSpace('own', {'a': ['x', 'y']}, lambda chosen: nasx.Graph([chosen['a']], [[0]]))\n"
+    )
+    (tmp_path / "t.csv").write_text("architecture,loss\na=y,1\na=x,2\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        tables.import_table("addressed", tmp_path / "t.csv", "own_space_module:make")
+        assert load_benchmark("addressed").optimum() == (("y",), 1.0)
+    monkeypatch.delitem(sys.modules, "own_space_module")
+    with pytest.raises(UsageError, match=r"imported with the space 'own_space_module:make', which is not found now"):
+        load_benchmark("addressed")
 
 
 def test_a_damaged_import_is_listed_and_refused(tmp_path: Path) -> None:
