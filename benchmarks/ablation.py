@@ -24,6 +24,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "no counts and depths of the graph": {"summary_features": False},
     "no depths at the nodes": {"node_features": False},
     "no Gaussian process among the members": {"process_vote": False},
+    "all features of the process count alike": {"process_metric": False},
     "one network instead of three": {"members": 1},
     "edges without direction": {"directions": "symmetric"},
     "dead parts not removed": {"pruned": False},

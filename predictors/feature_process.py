@@ -61,17 +61,21 @@ class FeatureProcess:
     metric: Array | None = None
 
     @classmethod
-    def fitted(cls, features: ArrayLike, targets: ArrayLike) -> FeatureProcess:
+    def fitted(cls, features: ArrayLike, targets: ArrayLike, *, metric: bool = True) -> FeatureProcess:
         """Finds parameters and weights.
 
         Args:
             features: `(n, F)`, rows in random order; columns of zeros do not count.
             targets: `(n,)`; more than `MOST_ROWS` take long.
+            metric: Whether to learn which directions of the features matter.
         """
         x, y = np.asarray(features, dtype=np.float64), normal_scores(targets)
-        metric = _metric(cls._given(x, y)._gradients(), (x != 0).any(axis=0))
-        process = cls._given(x @ metric, y)
-        process.metric = metric.astype(np.float32)
+        plain = cls._given(x, y)
+        if not metric:
+            return plain
+        learned = _metric(plain._gradients(), (x != 0).any(axis=0))
+        process = cls._given(x @ learned, y)
+        process.metric = learned.astype(np.float32)
         return process
 
     @classmethod

@@ -54,6 +54,8 @@ class TorchConfig(TrainingConfig):
     process_vote: bool = False
     """Let a Gaussian process on the features of whole graphs, if there are any, vote as one more member
     (`feature_process`)."""
+    process_metric: bool = True
+    """Let the process learn which directions of the features matter."""
     copies: Literal["reordered", "same"] = "reordered"
     """What the consistency term compares a graph with: its first other topological order (published), or itself
     under another dropout."""

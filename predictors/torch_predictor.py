@@ -123,7 +123,8 @@ class TorchPredictor(Predictor):
             )
             if config.process_vote and inputs.summary is not None:
                 some = torch.randperm(len(targets))[:MOST_ROWS].numpy()
-                fitted.process = FeatureProcess.fitted(inputs.summary.cpu().numpy()[some], scaled[some])
+                features, metric = inputs.summary.cpu().numpy()[some], config.process_metric
+                fitted.process = FeatureProcess.fitted(features, scaled[some], metric=metric)
                 fitted.normal_curve = MonotoneMap.between(normal_scores(targets[some]), targets[some])
         self._finish(fitted.network, graphs)
         if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):

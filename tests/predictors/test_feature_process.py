@@ -72,6 +72,12 @@ def test_the_process_votes_and_is_saved(tmp_path: Path) -> None:
     assert predictor._fitted.scores(predictor._fitted.readable(graphs)).shape == (3, 30)
     loaded = NARFormerV2.load(predictor.save(tmp_path))
     np.testing.assert_allclose(loaded.predict(graphs), predictor.predict(graphs), rtol=1e-6)
+    plain = NARFormerV2(options={**options, "process_metric": False}).fit(graphs, targets)
+    assert plain._fitted is not None
+    assert plain._fitted.process is not None
+    assert plain._fitted.process.metric is None
+    again = NARFormerV2.load(plain.save(tmp_path / "plain"))
+    np.testing.assert_allclose(again.predict(graphs), plain.predict(graphs), rtol=1e-6)
     without = NARFormerV2(options={**options, "process_vote": False}).fit(graphs, targets)
     assert without._fitted is not None
     assert without._fitted.process is None
