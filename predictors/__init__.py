@@ -2,7 +2,7 @@
 
 >>> [name for name, _ in available()] # doctest: +NORMALIZE_WHITESPACE
 ['nar-former-v2', 'nar-former-v2-paper', 'nn-former', 'nar-former-v1', 'tnasp', 'gcn', 'nnlp', 'gates', \
-'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process', 'layer-costs', 'flops', 'flops-macs']
+'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process', 'layer-costs', 'kind-costs', 'flops', 'flops-macs']
 >>> make_predictor("trees", trees=50)
 TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='maximize')
 """
@@ -98,6 +98,10 @@ PREDICTORS: dict[str, Entry] = {
     "layer-costs": Entry(
         "nasx.predictors.layer_costs:LayerCosts",
         "latency of whole networks: what each layer computes and moves, at rates learned from its attributes, added up",
+    ),
+    "kind-costs": Entry(
+        "nasx.predictors.kind_costs:KindCosts",
+        "latency of whole networks: one rate for each kind of layer, added up; fitted in milliseconds",
     ),
     "flops": Entry("nasx.predictors.linear_costs:LinearCosts", "latency of whole networks: a line through their FLOPs"),
     "flops-macs": Entry(

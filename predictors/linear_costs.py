@@ -60,16 +60,7 @@ class LinearCosts(Predictor):
         validation: tuple[Columns, NDArray[np.float64]] | None,
         progress: Progress | None,
     ) -> None:
-        from scipy.optimize import nnls
-
-        x = self._costs(as_packed(graphs))
-        scale = np.maximum(x.max(axis=0), 1e-300)  # costs are 1e3 to 1e12, the constant is 1
-        size = np.abs(targets)
-        size = np.maximum(size, 1e-6 * size.max(initial=0.0)) if size.any() else np.ones(len(targets))
-        weights, _ = nnls(x / scale / size[:, None], targets / size)
-        positive = targets[targets > 0]
-        self._least = float(positive.min() / 100) if len(positive) == len(targets) else -np.inf
-        self._weights = weights / scale
+        self._weights, self._least = fit_nonnegative(self._costs(as_packed(graphs)), targets)
 
     def _predict(self, graphs: Columns) -> NDArray[np.float64]:
         assert self._weights is not None
@@ -99,3 +90,24 @@ class LinearCosts(Predictor):
     def _restore(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         self._least = -np.inf if state["least"] is None else float(state["least"])
         self._weights = np.asarray(tensors["weights"], dtype=np.float64)
+
+
+def fit_nonnegative(x: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Weights `(C,)`, none negative, with the least mean squared relative error, and the least value to predict.
+
+    Args:
+        x: Costs `(B, C)`, none negative.
+        targets: `(B,)`; if all are positive, so is the least value, a hundredth of the smallest.
+
+    >>> weights, least = fit_nonnegative(np.array([[1.0, 0.0], [1.0, 2.0]]), np.array([3.0, 7.0]))
+    >>> weights.round(6).tolist(), least
+    ([3.0, 2.0], 0.03)
+    """
+    from scipy.optimize import nnls
+
+    scale = np.maximum(x.max(axis=0), 1e-300)  # costs are 1e3 to 1e12, a constant is 1
+    size = np.abs(targets)
+    size = np.maximum(size, 1e-6 * size.max(initial=0.0)) if size.any() else np.ones(len(targets))
+    weights, _ = nnls(x / scale / size[:, None], targets / size, maxiter=100 * x.shape[1])
+    least = float(targets.min() / 100) if (targets > 0).all() else -np.inf
+    return weights / scale, least

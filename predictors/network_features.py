@@ -105,18 +105,20 @@ class NetworkFeatures:
             UsageError: If a graph has an operation that the vocabulary of the training graphs lacks.
         """
         graphs = graphs.recode(self.vocabulary)
+        whole = [np.log1p(np.nan_to_num(graph_cost(graphs, name))) for name in GRAPH_COSTS]
+        parts = [np.stack([*whole, graphs.num_nodes, graphs.num_edges], axis=1)]
+        costs = [*(node_column(graphs, name) for name in COSTS), output_elements(graphs)]
+        counts, *sums = self.sums(graphs, [np.ones(len(graphs.operations)), *costs])
+        return np.concatenate([*parts, counts, *map(np.log1p, sums)], axis=1, dtype=np.float32)
+
+    def sums(self, graphs: PackedGraphs, values: Sequence[NDArray[np.floating[Any]]]) -> list[NDArray[np.float64]]:
+        """Sums over the layers of each kind: numbers of nodes `(M,)` each to `(B, K)` each."""
         names, which = layer_kinds(graphs)
         places = np.array([_place(name, self.kinds) for name in names], dtype=np.int64)[which]
         real = places >= 0
         cells = (graphs.graph_of_node * len(self.kinds) + places)[real]
         size = len(graphs) * len(self.kinds)
-        whole = [np.log1p(np.nan_to_num(graph_cost(graphs, name))) for name in GRAPH_COSTS]
-        parts = [np.stack([*whole, graphs.num_nodes, graphs.num_edges], axis=1)]
-        parts.append(np.bincount(cells, minlength=size).reshape(len(graphs), -1))
-        for values in (*(node_column(graphs, name) for name in COSTS), output_elements(graphs)):
-            sums = np.bincount(cells, weights=values[real], minlength=size)
-            parts.append(np.log1p(sums).reshape(len(graphs), -1))
-        return np.concatenate(parts, axis=1, dtype=np.float32)
+        return [np.bincount(cells, weights=v[real], minlength=size).reshape(len(graphs), -1) for v in values]
 
     def state(self) -> dict[str, Any]:
         """A JSON-able form."""
