@@ -20,20 +20,34 @@ import platform
 import shlex
 import sys
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 
 METHODS = ("random", "nsga2")
 MARKS = (50, 100, 150)
 
 
-def run(truth: Any, arguments: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
-    """One search, measured. A method is the name of a predictor, or of a strategy without one."""
+@cache
+def opened(benchmark: str, space: str | None, dataset: str | None) -> Any:
+    """The benchmark, opened once a process."""
     import nasx
 
+    return nasx.load_benchmark(benchmark, space=space, dataset=dataset)
+
+
+def run(arguments: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
+    """One search, measured. A method is the name of a predictor, or of a strategy without one."""
+    import torch
+
+    import nasx
+
+    torch.set_num_threads(1)
+    truth = opened(arguments.benchmark, arguments.space, arguments.dataset)
     start = time.process_time()
     alone = method in METHODS
     result = nasx.pareto_search(
@@ -44,6 +58,7 @@ def run(truth: Any, arguments: argparse.Namespace, method: str, seed: int) -> di
         predictor=None if alone else method,
         strategy=method if alone else "nsga2",
         budget=arguments.budget,
+        candidates=arguments.candidates,
         seed=seed,
         rank_all=arguments.rank_all,
     )
@@ -139,42 +154,44 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[*METHODS, "trees"], help="predictors, random, nsga2")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--budget", type=int, default=150)
+    parser.add_argument("--candidates", type=int, help="scored in each round; 4,000 by default")
+    parser.add_argument("--jobs", type=int, default=1, help="searches that run at once")
     parser.add_argument("--rank-all", action="store_true", help="also Kendall's tau over the whole benchmark")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
 
-    import torch
-
-    import nasx
-
-    torch.set_num_threads(1)
-    truth = nasx.load_benchmark(arguments.benchmark, space=arguments.space, dataset=arguments.dataset)
+    truth = opened(arguments.benchmark, arguments.space, arguments.dataset)
     done: list[dict[str, Any]] = json.loads(arguments.out.read_text())["runs"] if arguments.out.exists() else []
     finished = {(row["method"], row["seed"]) for row in done}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for seed in range(arguments.seeds):
-        for method in arguments.methods:
-            if (method, seed) in finished:
-                continue
-            row = run(truth, arguments, method, seed)
-            done.append(row)
-            print(method, seed, row["share_curve"][-1], row["true_points_found"], f"{row['cpu_seconds']} s", flush=True)
-            report = {
-                "command": shlex.join(["python", *sys.argv]),
-                "benchmark": arguments.name or truth.name,
-                "dataset": arguments.dataset,
-                "objectives": arguments.objectives,
-                "limits": arguments.limit,
-                "budget": arguments.budget,
-                "threads": 1,
-                "versions": {name: version(name) for name in ("nasx", "torch", "scikit-learn", "optuna", "numpy")},
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "runs": sorted(done, key=lambda row: (row["method"], row["seed"])),
-            }
-            scratch = arguments.out.with_suffix(".tmp")
-            scratch.write_text(json.dumps(report) + "\n")
-            os.replace(scratch, arguments.out)
+    wanted = [
+        (method, seed)
+        for seed in range(arguments.seeds)
+        for method in arguments.methods
+        if (method, seed) not in finished
+    ]
+    jobs = (joblib.delayed(run)(arguments, *setting) for setting in wanted)
+    for row in joblib.Parallel(n_jobs=arguments.jobs, return_as="generator_unordered")(jobs):
+        done.append(row)
+        print(row["method"], row["seed"], row["share_curve"][-1], f"{row['cpu_seconds']} CPU s", flush=True)
+        report = {
+            "command": shlex.join(["python", *sys.argv]),
+            "benchmark": arguments.name or truth.name,
+            "dataset": arguments.dataset,
+            "objectives": arguments.objectives,
+            "limits": arguments.limit,
+            "budget": arguments.budget,
+            "candidates": arguments.candidates,
+            "jobs_at_once": arguments.jobs,
+            "threads": 1,
+            "versions": {name: version(name) for name in ("nasx", "torch", "scikit-learn", "optuna", "numpy")},
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "runs": sorted(done, key=lambda row: (row["method"], row["seed"])),
+        }
+        scratch = arguments.out.with_suffix(".tmp")
+        scratch.write_text(json.dumps(report) + "\n")
+        os.replace(scratch, arguments.out)
     methods = [*arguments.methods, *sorted({row["method"] for row in done} - {*arguments.methods})]
     print(table(done, methods))
     if arguments.picture:

@@ -63,6 +63,9 @@ class ParetoGuide(Guide):
         candidates: How many architectures are scored in a round, a fifth of them random; None for the strategy's own
             number.
         reference: Losses ``(m,)`` beyond which nothing is worth anything; None to take them from round 0.
+        own_deviations: Whether to believe predictors that say how sure they are. By default all are as unsure as their
+            earlier predictions were wrong: accuracies have a long tail at the bad end, and deviations that are wide
+            because of it make the search explore where nothing can be gained.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class ParetoGuide(Guide):
         exploration: float = 0.1,
         candidates: int | None = None,
         reference: Floats | None = None,
+        own_deviations: bool = False,
     ) -> None:
         super().__init__(space, strategy, "maximize", seed, allowed, exploration=exploration, candidates=candidates)
-        self.goals, self.reference = goals, reference
+        self.goals, self.reference, self.own_deviations = goals, reference, own_deviations
         self.takes_rows = takes_rows(strategy)
 
     def make_strategy(self, index: int, *, inner: bool = False) -> Strategy:
@@ -194,7 +198,7 @@ class ParetoGuide(Guide):
         Args:
             fitted: Goal -> fitted predictor, or a function that knows the values.
             operations: The operations that predictors know.
-            errors: ``(k,)`` deviations of predictors that do not know their own.
+            errors: ``(k,)`` deviations of predictors whose own are unknown or not believed.
             architectures: The n architectures.
         """
         with self.watch("score"):
@@ -209,7 +213,7 @@ class ParetoGuide(Guide):
                 if is_exact(guess):
                     table[places, column] = guess([architectures[place] for place in places])
                     table[places, k + column] = 0.0
-                elif guess.knows_uncertainty:
+                elif self.own_deviations and guess.knows_uncertainty:
                     table[places, column], table[places, k + column] = guess.predict_distribution(graphs)
                 else:
                     table[places, column] = guess.predict(graphs)

@@ -45,7 +45,7 @@ class Forecast:
 
 
 def usual_errors(measured: Floats, predicted: Floats) -> Floats:
-    """How far off earlier predictions were, ``(k,)``: the deviation of predictors that do not know their own.
+    """How far off earlier predictions were, ``(k,)``: the deviation to expect of the next ones.
 
     The median absolute error in the units of a standard deviation; half the spread of the values where fewer than five
     architectures were predicted before they were measured.

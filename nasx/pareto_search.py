@@ -46,6 +46,7 @@ def pareto_search(
     batch: int = 10,
     exploration: float = 0.1,
     candidates: int | None = None,
+    own_deviations: bool = False,
     reference: Mapping[str, float] | None = None,
     seed: int = 0,
     storage: str | Path | None = None,
@@ -78,6 +79,8 @@ def pareto_search(
         batch: Number of evaluations between two fits of the predictors.
         exploration: Share of each batch drawn at random.
         candidates: How many architectures are scored in a round.
+        own_deviations: Whether predictors that say how sure they are, are believed; by default a prediction is as
+            unsure as earlier ones were wrong.
         reference: The value of each objective beyond which nothing counts; by default what 95 % of the benchmark, or
             of the first ``initial`` architectures, are better than.
         seed: The search's seed.
@@ -116,8 +119,9 @@ def pareto_search(
     bound = None if reference is None else _reference(goals, reference)
     allowed = measured(benchmark, goals.names) if benchmark else None
     guide = ParetoGuide(
-        space, strategy, goals, seed, allowed, exploration=exploration, candidates=candidates, reference=bound
-    )
+        space, strategy, goals, seed, allowed,
+        exploration=exploration, candidates=candidates, reference=bound, own_deviations=own_deviations,
+    )  # fmt: skip
     store = ParetoStore(space, open_storage(storage), goals, study_name=study_name, resume=resume)
     run = ParetoRun(guide, objective, store, budget, progress)
     fitted = None

@@ -160,6 +160,12 @@ def test_what_is_known_for_nothing_needs_no_predictor() -> None:
     assert list(result.kendall_tau) == ["accuracy"]
 
 
+def test_predictors_that_know_how_sure_they_are_may_be_believed() -> None:
+    believed, checked = (run(predictor="gaussian-process", own_deviations=own).history for own in (True, False))
+    assert believed["architecture"].is_unique
+    assert not believed.equals(checked)
+
+
 def test_a_benchmark_knows_its_true_front(tmp_path: Path) -> None:
     bench = load_benchmark("nasbench-graph", dataset="cora")
     before = dict(bench.query_counts())
