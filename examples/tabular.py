@@ -5,7 +5,8 @@ later. A quarter of the patients is put aside before anything else. Each network
 what is minimised is its error on the fold it has not seen. Only the winner, and two plain models beside it, meet the
 patients that were put aside.
 
-    python tabular.py          # in this folder; under two minutes on one CPU core. Or on the command line:
+    python tabular.py          # in this folder; under two minutes on one CPU core
+    python tabular.py --quick  # a few tiny trainings, to see it run. Or on the command line:
     nasx search --space tabular:TabularSpace --objective tabular:validation_error --direction minimize --budget 30
 
 The ResNet block is that of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021
@@ -196,5 +197,10 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Search a network for a table.")
-    parser.add_argument("--budget", type=int, default=30, help="networks to train")
-    main(budget=parser.parse_args().budget)
+    parser.add_argument("--budget", type=int, default=30, help="networks that are trained")
+    parser.add_argument("--quick", action="store_true", help="a few tiny trainings")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        main(budget=6, initial=3, epochs=3, predictor="trees")
+    else:
+        main(budget=arguments.budget, initial=min(15, arguments.budget))
