@@ -142,6 +142,10 @@ def fit(
     table: Annotated[str, typer.Argument(help="A table of nasx latency measure, or a benchmark of networks.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     predictor: Annotated[str, typer.Option(help="Predictor (nasx predictors).")] = "layer-costs",
+    adapt: Annotated[
+        str | None,
+        typer.Option(help="Adapt this fitted predictor of another device; a few dozen networks are enough."),
+    ] = None,
     target: TargetOption = None,
     test_share: Annotated[float, typer.Option(help="Share of the networks held out to test.", min=0, max=0.9)] = 0.1,
     seed: SeedOption = 0,
@@ -153,12 +157,19 @@ def fit(
     try:
         with count_progress("steps") as progress:
             fitted = fit_latency(
-                table, out, predictor=predictor, target=target, test_share=test_share, seed=seed, progress=progress
+                table,
+                out,
+                predictor=predictor,
+                target=target,
+                adapt=adapt,
+                test_share=test_share,
+                seed=seed,
+                progress=progress,
             )
     except KeyboardInterrupt:
         raise NasxError("interrupted; nothing was written") from None
     card = fitted.card
-    lines = [f"{predictor} fitted on {card['trained']:,} networks of {table}: {card['metric']}"]
+    lines = [f"{card['predictor']} fitted on {card['trained']:,} networks of {table}: {card['metric']}"]
     if "mape_percent" in card:
         lines.append(
             f"on {card['tested']:,} others: MAPE {card['mape_percent']:.2f} %, "
@@ -208,13 +219,16 @@ def predict(
 
         typer.echo(json.dumps(rows, indent=2))
         return
-    import pandas as pd
+    from nasx.inspect_network import show_rows
 
-    from nasx.console import show_table
-
-    for row in rows:
-        row.update({key: f"{int(row[key]):,}" for key in ("flops", "parameters") if key in row})
-    show_table(pd.DataFrame(rows), fitted.card.get("predictor", "") or type(fitted.predictor).__name__)
+    first, *others = rows[0]
+    cells = [
+        (str(row[first]), f"{row[header]:.4g} {fitted.unit}".rstrip(), *(f"{int(row[key]):,}" for key in others[1:]))
+        for row in rows
+    ]
+    name = fitted.card.get("predictor", "") or type(fitted.predictor).__name__
+    label = header.removesuffix(f"_{fitted.unit}").replace("_", " ")
+    show_rows(name, (first, label, *others[1:]), cells, left=1)
     if fitted.trust:
         screen.print(fitted.trust, soft_wrap=True, markup=False)
 

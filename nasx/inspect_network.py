@@ -92,9 +92,10 @@ def show_network(network: OnnxNetwork, layers: int = 10, prediction: Prediction 
         for layer in chosen
     ]
     title = f"the {len(rows)} dearest of {len(network.layers):,} operations"
-    _show(network.name, ("", ""), facts)
+    show_rows(network.name, ("", ""), facts, left=2)
     if rows:
-        _show(title, ("name", "operation", "output", "FLOPs", "share", "parameters", "memory"), rows)
+        header = ("name", "operation", "output", "FLOPs", "share", "parameters", "memory")
+        show_rows(title, header, rows, left=3)
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
@@ -114,8 +115,15 @@ def _short(count: int) -> str:
     return f"{count} "
 
 
-def _show(title: str, header: tuple[str, ...], rows: list[Any]) -> None:
-    left = 3 if len(header) > 2 else len(header)
+def show_rows(title: str, header: tuple[str, ...], rows: list[Any], left: int) -> None:
+    """Prints rows of text: a table on a terminal, aligned text elsewhere; nothing is cut off.
+
+    Args:
+        title: The line above.
+        header: Names of the columns; empty names for a table without a header.
+        rows: Tuples of text.
+        left: How many columns stand to the left; the others, of numbers, to the right.
+    """
     if screen.is_terminal:
         table = Table(title=title, title_justify="left", show_header=any(header))
         for place, name in enumerate(header):

@@ -147,7 +147,7 @@ def _summaries(records: Sequence[Mapping[str, Any]], known: Mapping[str, str]) -
         adjusted = [usual * one["ratio"] for one in ran]
         numbers = (
             np.median(adjusted),
-            usual * np.median([one["ratio_high"] - one["ratio_low"] for one in ran]),
+            usual * np.median([one["ratio_high"] - one["ratio_low"] for one in ran]) or math.nan,  # of a single turn
             np.median([one["latency_ms"] for one in ran]),
             min(one["minimum_ms"] for one in ran),
             np.median([one["reference_ms"] for one in ran]),

@@ -47,7 +47,7 @@ def test_rounded_up_windows_are_those_of_onnx(size: int, padding: int, round_up:
 
 def test_weights_are_filled_in_and_results_stay_finite() -> None:
     runtime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
-    net, model = small()
+    _, model = small()
     filled = with_weights(model, seed=1)
     assert not [node for node in filled.graph.node if node.op_type == "ConstantOfShape"]
     assert [node for node in model.graph.node if node.op_type == "ConstantOfShape"]  # the model given is as it was
