@@ -101,7 +101,7 @@ PREDICTORS: dict[str, Entry] = {
     ),
     "kind-costs": Entry(
         "nasx.predictors.kind_costs:KindCosts",
-        "latency of whole networks: one rate for each kind of layer, added up; fitted in milliseconds",
+        "latency of whole networks: one rate for each kind of layer, added up, and trees on what is left over",
     ),
     "flops": Entry("nasx.predictors.linear_costs:LinearCosts", "latency of whole networks: a line through their FLOPs"),
     "flops-macs": Entry(

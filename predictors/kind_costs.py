@@ -4,7 +4,8 @@
 
 where n, macs, ... are those of all layers of a kind together (`network_features.layer_kinds`), totals those of all
 layers, and no weight is negative. Square roots stand for layers too small to be computed at full speed. Fitted in
-milliseconds, by relative errors; what it knows of a network of a new family is the kinds of its layers.
+milliseconds, by relative errors; what it knows of a network of a new family is the kinds of its layers. What this
+leaves over, a few per cent, trees learn as the logarithm of the ratio.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasx.predictors.base import Columns, Direction, Predictor, Progress
+from nasx.predictors.features import Array
 from nasx.predictors.linear_costs import fit_nonnegative
 from nasx.predictors.network_features import NetworkFeatures, node_column, output_elements, summed
 from nasx.search_spaces.errors import UsageError
@@ -28,7 +30,8 @@ class KindCosts(Predictor):
     Targets should be positive (latency, energy, memory); predictions are, if they are.
 
     Args:
-        seed: Has no effect.
+        trees: Number of extremely randomised trees that correct the linear model; 0 for the linear model alone.
+        seed: Of the trees.
         direction: Which end of the targets is the good one; has no effect.
 
     Raises:
@@ -36,15 +39,18 @@ class KindCosts(Predictor):
 
     >>> from nasx.search_spaces.graph import Graph
     >>> graphs = [Graph(["Conv"], [[0]], None, [[macs, 1e6]], ["macs", "memory_bytes"]) for macs in (1e7, 1e8, 1e9)]
-    >>> KindCosts().fit(graphs, [1.0, 1.9, 10.9]).predict(graphs).round(2).tolist()
+    >>> KindCosts(trees=0).fit(graphs, [1.0, 1.9, 10.9]).predict(graphs).round(2).tolist()
     [1.0, 1.9, 10.9]
     """
 
     _weights: NDArray[np.float64] | None = None
     _features: NetworkFeatures
     _least: float
+    _regressor: Any = None
+    _training: tuple[Array, NDArray[np.float64]]
 
-    def __init__(self, seed: int = 0, direction: Direction = "maximize") -> None:
+    def __init__(self, trees: int = 100, seed: int = 0, direction: Direction = "maximize") -> None:
+        self.trees = trees
         self.seed = seed
         self.direction = direction
 
@@ -67,22 +73,43 @@ class KindCosts(Predictor):
     ) -> None:
         packed = as_packed(graphs)
         features = NetworkFeatures.of(packed)
-        weights, least = fit_nonnegative(_sums(features, packed), targets)
+        sums = _sums(features, packed)
+        weights, least = fit_nonnegative(sums, targets)
+        described, left_over = np.zeros((0, 0), dtype=np.float32), np.zeros(0)
+        if self.trees and least > 0:
+            described, left_over = features(packed), np.log(targets / np.maximum(sums @ weights, least))
         self._features, self._weights, self._least = features, weights, least
+        self._correct(described, left_over)
+
+    def _correct(self, described: Array, left_over: NDArray[np.float64]) -> None:
+        """Fits the trees to what the linear model leaves over, if there is anything to fit."""
+        self._regressor, self._training = None, (described, left_over)
+        if len(left_over):
+            from sklearn.ensemble import ExtraTreesRegressor
+
+            trees = ExtraTreesRegressor(self.trees, max_features=0.5, min_samples_leaf=2, random_state=self.seed)
+            self._regressor = trees.fit(described, left_over)
 
     def _predict(self, graphs: Columns) -> NDArray[np.float64]:
         assert self._weights is not None
-        return np.maximum(_sums(self._features, as_packed(graphs)) @ self._weights, self._least)
+        packed = as_packed(graphs)
+        values = np.maximum(_sums(self._features, packed) @ self._weights, self._least)
+        if self._regressor is None:
+            return values
+        return values * np.exp(self._regressor.predict(self._features(packed)))
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         assert self._weights is not None
         least = self._least if np.isfinite(self._least) else None
-        return {"features": self._features.state(), "least": least}, {"weights": self._weights}
+        described, left_over = self._training
+        tensors = {"weights": self._weights, "described": described, "left_over": left_over}
+        return {"features": self._features.state(), "least": least}, tensors
 
     def _restore(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         self._features = NetworkFeatures.from_state(state["features"])
         self._least = -np.inf if state["least"] is None else float(state["least"])
         self._weights = np.asarray(tensors["weights"], dtype=np.float64)
+        self._correct(tensors["described"], tensors["left_over"])
 
 
 def _sums(features: NetworkFeatures, graphs: PackedGraphs) -> NDArray[np.float64]:
