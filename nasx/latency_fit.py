@@ -58,6 +58,7 @@ def fit_latency(
     *,
     predictor: str = DEFAULT,
     target: str | None = None,
+    adapt: str | Path | None = None,
     test_share: float = 0.1,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -69,6 +70,8 @@ def fit_latency(
         out: The folder to write: ``predictor/`` and ``latency.json``.
         predictor: Name of a predictor.
         target: The metric; the table's own by default.
+        adapt: A fitted predictor of another device, by folder or name, that these measurements adapt to this one; a few
+            dozen are enough (:class:`nasx.predictors.adapted.Adapted`). ``predictor`` is then not used.
         test_share: Share of the networks that tests, drawn at random; 0 for none.
         seed: Seed of that draw and of the predictor.
         progress: Called while the predictor is fitted.
@@ -85,7 +88,12 @@ def fit_latency(
         raise UsageError(f"{folder} holds a predictor already; choose another --out")
     if not 0 <= test_share < 1:
         raise UsageError(f"--test-share must be at least 0 and less than 1; got {test_share:g}")
-    model = make_predictor(predictor, seed=seed, direction="minimize")
+    if adapt is None:
+        model = make_predictor(predictor, seed=seed, direction="minimize")
+    else:
+        from nasx.predictors.adapted import Adapted
+
+        model = Adapted.of(open_fitted(adapt).predictor, seed=seed, direction="minimize")
     benchmark = load_benchmark(table, target=target)
     values = benchmark.values()
     rows = np.flatnonzero(np.isfinite(values))
@@ -100,7 +108,7 @@ def fit_latency(
         "metric": metric.name,
         "unit": metric.unit,
         "table": str(table),
-        "predictor": predictor,
+        "predictor": predictor if adapt is None else f"{adapt}, adapted",
         "seed": seed,
         "trained": len(train),
         "tested": len(test),
