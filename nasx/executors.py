@@ -19,11 +19,12 @@ _ANY_CLUSTER = (
 
 
 @contextmanager
-def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
+def dask_executor(address: str, patience: float = 10.0) -> Iterator[tuple[Executor, int]]:
     """An executor on a Dask cluster, and how many evaluations it can run at once (the threads of its workers).
 
     Args:
         address: The scheduler's address, such as ``tcp://10.0.0.1:8786``.
+        patience: Seconds to wait for it.
 
     Raises:
         UsageError: If the extra is not installed.
@@ -34,7 +35,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
     except ImportError as error:
         raise UsageError("a Dask cluster needs the package distributed; type: pip install 'nasx[dask]'") from error
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=patience)
     except (OSError, ValueError, TimeoutError) as error:
         raise NasxError(f"no Dask scheduler answers at '{address}': {str(error) or type(error).__name__}") from error
     try:
@@ -93,7 +94,7 @@ class SubmititExecutor(Executor):
             self._executor.update_parameters(name="nasx", **settings)
         except (RuntimeError, FileNotFoundError) as error:
             raise NasxError(f"jobs cannot be submitted to Slurm here: {error}") from error
-        except (NameError, TypeError, ValueError) as error:
+        except (AssertionError, NameError, TypeError, ValueError) as error:
             raise UsageError(f"--slurm is not understood: {error}") from error
         self._jobs: dict[Future[Any], Any] = {}
         self._lock, self._poll, self._closed = threading.Lock(), poll, False

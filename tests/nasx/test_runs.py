@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nasx.runs import CONFIG, create_run, read_options
+from nasx.runs import CONFIG, complete_options, create_run, read_options
 from nasx.search_spaces.errors import NasxError, UsageError
 
 
@@ -42,3 +42,21 @@ def test_a_folder_without_a_run(tmp_path: Path, text: str | None) -> None:
         (tmp_path / CONFIG).write_text(text)
     with pytest.raises(UsageError):
         read_options(tmp_path)
+
+
+def test_passwords_are_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://ada:secret@host/nasx"
+    monkeypatch.setattr("sys.argv", ["nasx", "search", "--storage", url])
+    folder = create_run(tmp_path / "run", "name", {"storage": url})
+    assert "secret" not in (folder / CONFIG).read_text()
+    assert read_options(folder) == {"storage": "postgresql://ada:***@host/nasx"}
+
+
+def test_a_run_of_an_older_version_takes_defaults_for_what_it_did_not_know(tmp_path: Path) -> None:
+    defaults = {"budget": 150, "acquisition": "mean", "workers": None}
+    assert complete_options(tmp_path, {"budget": 40}, defaults) == {**defaults, "budget": 40}
+    assert complete_options(tmp_path, {"budget": 40, "gone": None}, defaults)["budget"] == 40
+    with pytest.raises(UsageError, match=r"was started with islands=4, which this version of nasx does not know"):
+        complete_options(tmp_path, {"islands": 4}, defaults)
+    with pytest.raises(UsageError, match="says budget='many', which is no number"):
+        complete_options(tmp_path, {"budget": "many"}, defaults)
