@@ -133,12 +133,15 @@ class Goals:
     def worst(self, values: Floats, share: float = 0.95) -> Floats:
         """The losses ``(m,)`` that a share of rows ``(n, k)`` stay below in each objective, limits included.
 
-        A reference point for hypervolumes: the few architectures that do not train at all set no scale, and what lies
-        beyond a limit is worth nothing.
+        A reference point for hypervolumes: the few architectures that do not train at all set no scale. A limit moves
+        it closer, to 5 % beyond the limit, so that what just keeps it is still worth something.
         """
         bounds = np.quantile(self.losses(values), share, axis=0)
-        allowed = [np.inf if goal.limit is None else goal.sign * goal.limit for goal in self.objectives]
-        return np.minimum(bounds, allowed)
+        allowed = [
+            np.inf if goal.limit is None else goal.sign * goal.limit + 0.05 * (abs(goal.limit) or 1.0)
+            for goal in self.objectives
+        ]
+        return np.asarray(np.minimum(bounds, allowed))
 
 
 def names_of(goals: Iterable[Goal]) -> str:

@@ -94,7 +94,7 @@ class NSGA2(Strategy):
             raise UsageError(f"{len(architectures)} architectures but {len(values)} values; tell one value each")
         for architecture, row in zip(architectures, self.goals.rows(values), strict=True):
             self._proposed.add(architecture)
-            if architecture not in self._measured and not np.isnan(row).any():
+            if architecture not in self._measured and np.isfinite(row).all():
                 self._measured[architecture] = row.tolist()
                 self._offspring.append(architecture)
         if len(self._offspring) >= self.population_size:
