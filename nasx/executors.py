@@ -42,8 +42,7 @@ def dask_executor(address: str, patience: float = 10.0) -> Iterator[tuple[Execut
         workers = sum(client.ncores().values())
         if not workers:
             raise NasxError(f"the Dask cluster at '{address}' has no workers; start some: dask worker {address}")
-        # Evaluations are no pure functions, and one that took its worker with it is not tried again on the next one.
-        yield client.get_executor(pure=False, retries=0), workers
+        yield client.get_executor(pure=False), workers  # two evaluations of the same are two evaluations
     finally:
         client.close()
 
