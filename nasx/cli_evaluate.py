@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nasx.cli_options import BenchmarkOption, OutOption, RankOption, SpaceOption, TargetOption
 from nasx.search_spaces.errors import NasxError
+
+if TYPE_CHECKING:
+    from nasx.benchmark import Benchmark
 
 
 def evaluate(
@@ -68,6 +71,8 @@ def evaluate(
         load_benchmark(benchmark, dataset=one or None, space=space, target=target, rank_against=rank_against)
         for one in dataset or [""]
     ]
+    for truth in truths:
+        _say_missing(truth)
     try:
         with count_progress("repeats") as progress:
             report = run_evaluation(
@@ -95,6 +100,20 @@ def evaluate(
     show_evaluation(report)
     if out is not None:
         screen.print(f"everything is in {out}; nasx report {out} makes tables and pictures of it", soft_wrap=True)
+
+
+def _say_missing(benchmark: Benchmark) -> None:
+    """How many rows cannot take part, in one sentence."""
+    import numpy as np
+
+    for metric in dict.fromkeys((benchmark.target, benchmark.rank_against)):
+        missing = int(np.isnan(benchmark.values(metric=metric)).sum())
+        if missing:
+            typer.echo(
+                f"nasx: {missing:,} of the {len(benchmark):,} architectures of {benchmark.name} have no {metric} and "
+                "are left out",
+                err=True,
+            )
 
 
 def report(

@@ -185,6 +185,13 @@ def test_published_figures_become_columns() -> None:
     assert over_families(frame)["mape_percent"].tolist() == [4.0]
 
 
+def test_networks_without_a_measurement_are_counted(folder: Path) -> None:
+    options = ["--target", "fast_latency_ms", "--split", "in-domain", "--predictor", "trees", "--repeats", "1"]
+    result = CliRunner().invoke(app, ["evaluate", "--benchmark", str(folder), *options, "--train-size", "9"])
+    assert result.exit_code == 0, result.output
+    assert "1 of the 60 architectures of mine have no fast_latency_ms and are left out" in result.output
+
+
 def test_from_the_command_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     options = ["--target", "slow_latency_ms", "--split", "leave-one-family-out", "--predictor", "trees"]
