@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nasx import cli_evaluate, cli_latency, cli_networks, cli_show
+from nasx import cli_dashboard, cli_evaluate, cli_latency, cli_networks, cli_show
 from nasx.cli_data import data
 from nasx.cli_options import (
     BenchmarkOption,
@@ -128,10 +128,8 @@ def search(
     check_workers(options)
     folder = resume or runs.create_run(out, name, options)
     alone = options["storage"] is None
-    with runs.nothing_lost(folder):
+    with runs.nothing_lost(folder), only_run(folder), terminated_like_interrupted():
         with (
-            only_run(folder),
-            terminated_like_interrupted(),
             workers_of(options, folder) as workplace,
             search_progress(f"{options['strategy']} with {guess or 'no predictor'}") as progress,
         ):
@@ -200,6 +198,7 @@ cli_evaluate.register(app)
 cli_networks.register(app)
 cli_latency.register(app)
 cli_show.register(app)
+cli_dashboard.register(app)
 
 
 @app.command()
