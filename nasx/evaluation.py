@@ -112,10 +112,11 @@ def evaluate(
     _check_backend(backend)
     protocol = get_protocol(split, validation_size=validation_size)
     prototypes = _prototypes(predictor, losses)
+    modes = list(Mode) if adapt_from else [Mode.ALONE]
     contenders = {
         label + (f", {mode.value}" if adapt_from else ""): (prototype, mode)
         for label, prototype in prototypes.items()
-        for mode in (Mode if adapt_from else (Mode.ALONE,))
+        for mode in modes
     }
     tasks: dict[str, Task] = {}
     config: dict[str, Any] = {
@@ -209,7 +210,7 @@ def _sizes(
         return counts_of(781 if sizes is None else sizes, len(benchmark))
     families = families_of(benchmark.space)
     most = protocol.most(np.flatnonzero(~np.isnan(benchmark.values(metric=target))), families)
-    each = [ALL] if sizes is None else [sizes] if isinstance(sizes, int | str) else list(sizes)
+    each: list[int | str] = [ALL] if sizes is None else [sizes] if isinstance(sizes, int | str) else list(sizes)
     found = [most if str(size) == ALL else counts_of(size, len(benchmark))[0] for size in each]
     if max(found) > most:
         raise UsageError(f"{max(found):,} training networks were asked for, but at most {most:,} may train; type {ALL}")

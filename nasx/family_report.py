@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nasx.family_splits import ALL
 
@@ -70,7 +70,7 @@ def by_family(frame: pd.DataFrame) -> pd.DataFrame:
     known = [name for name in METRICS if name in frame]
     rows = []
     for setting, group in frame.groupby(_SETTING, sort=False):
-        means = {}
+        means: dict[Any, dict[str, Any]] = {}
         for family, part in group.groupby("family", sort=False):
             values = {name: part[name].mean(skipna=False) for name in known}
             means[family] = {"repeats": len(part), "test_rows": int(part["test_rows"].mean()), **values}

@@ -101,6 +101,10 @@ class FamilySplit(Protocol):
         each = [int((~self.fold(name)._tests(families)[rows]).sum()) for name in self.folds(families)]
         return max(0, max(each) - self.validation_size)
 
+    def folds(self, families: Families) -> tuple[str, ...]:
+        """The families that are left out one after the other; ``("all",)`` where all are tested on at once."""
+        raise NotImplementedError
+
     def fold(self, family: str) -> FamilySplit:
         """The split in which this family is tested on."""
         return self

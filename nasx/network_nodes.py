@@ -109,7 +109,7 @@ def _layers(nodes: Any, ids: Mapping[str, int], file: str) -> Layers:
     place[order] = np.arange(len(order))
     readers, sources = _references(table, lower, [name for _, name in inputs], file)
     edges = _edges(network, number, place[readers], sources, list(ids), file)
-    columns = {}
+    columns: dict[str, NDArray[Any]] = {}
     for name, column in table.items():
         if name not in used and name.lower() != "inputs" and not name.startswith("__") and _is_number(column):
             columns[name.lower()] = _values(column)[order]
@@ -186,7 +186,8 @@ def _references(
     table: Mapping[str, Any], lower: Mapping[str, str], names: list[str], file: str
 ) -> tuple[Ints, NDArray[np.float64]]:
     """Which row of the table reads which node number: two vectors of one entry a reference."""
-    rows, numbers = [], []
+    rows: list[Ints] = []
+    numbers: list[NDArray[Any]] = []
     for name in names:
         values = _values(table[name]) if _is_number(table[name]) else _whole(table[name], name, file)
         given = np.flatnonzero(np.isfinite(values) & (values >= NETWORK_INPUT))

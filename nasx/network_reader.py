@@ -116,7 +116,8 @@ def table_of(
         licence: Their licence.
         directions: Metric name -> direction, where its name does not tell.
     """
-    kept, dropped = {}, 0
+    kept: dict[str, NDArray[Any]] = {}
+    dropped = 0
     for metric, values in columns.items():
         kept[metric], count = _measured(infer_metric(metric, values), np.asarray(values))
         dropped += count
@@ -194,7 +195,8 @@ def _columns(
     """Measurements, and what is known of whole networks without measuring."""
     import pandas as pd
 
-    measured, known = {}, {}
+    measured: dict[str, NDArray[Any]] = {}
+    known: dict[str, NDArray[np.float64]] = {}
     for column in frame.columns:
         name = str(column)
         if name.lower() in {*_NAME_COLUMNS, "family", "index", "stage"} or name.startswith("__"):
