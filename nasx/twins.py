@@ -24,11 +24,14 @@ def function_groups(benchmark: Benchmark) -> Groups:
     >>> len(groups), int(groups.max()) + 1
     (2021, 2021)
     """
+    from nasx.search_spaces.batch import GraphBatch
     from nasx.search_spaces.nasbench101 import NASBench101
 
     space = benchmark.space
     if isinstance(space, NASBench101):
-        keys = space.indices_of_graphs(benchmark.graphs())
+        cells = benchmark.graphs()
+        assert isinstance(cells, GraphBatch)
+        keys = space.indices_of_graphs(cells)
     else:
         keys = np.array(space.canonical_keys(benchmark.architectures()))
     return np.unique(keys, return_inverse=True)[1].astype(np.int64)
