@@ -7,14 +7,15 @@ With z a first prediction, x features and y what was measured, z and y on scales
 
 a, b and f are integrated out; the deviations and the length l are those of greatest posterior density under
 log-normal priors that hold b, f and the noise small until measurements say otherwise (Rasmussen and Williams 2006,
-chapter 5). With few points the correction is therefore a shift, then a line, and only then a function of the network.
+chapter 5). With few points the correction is therefore a shift, then a line, and only then a function of the network;
+f is left out altogether unless measurements left out one by one say that it helps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,19 @@ SHIFT = 5.0
 PRIOR = {"slope": (0.1, 1.0), "local": (0.15, 1.0), "linear": (0.15, 1.0), "length": (1.0, 0.5), "noise": (0.1, 1.0)}
 CLIP = 4.0
 """Features further than so many deviations from the measured ones' mean are cut."""
+
+
+WORTH = 0.9
+"""f is used only if it lowers the squared error of measurements left out to at most so much of the line's."""
+_LINE, _WHOLE = np.array([True, False, False, False, True]), np.ones(5, dtype=bool)
+
+
+class _Solution(NamedTuple):
+    """Scales, the weights that belong to them, and the mean squared error of each measurement left out in turn."""
+
+    scales: Floats
+    weights: Floats
+    left_out: float
 
 
 @dataclass(frozen=True)
@@ -65,31 +79,15 @@ class ResidualProcess:
             features: (k, F) features of the graphs.
             measured: (k,) what was measured.
         """
-        from scipy.linalg import cho_factor, cho_solve
-        from scipy.optimize import minimize
-
         table = np.asarray(features, dtype=np.float64)
         center, spread = table.mean(axis=0), table.std(axis=0)
         kept = spread > 1e-9 * np.maximum(np.abs(center), 1.0)
         spread = np.where(kept, spread, np.inf)
         scaled = np.clip((table - center) / spread, -CLIP, CLIP)
-        residual = measured - first
-        prior = np.array(list(PRIOR.values()))
         parts = _parts(first, scaled, first, scaled, first.mean(), max(int(kept.sum()), 1))
-
-        def loss(logs: Floats) -> float:
-            kernel = _kernel(parts, np.exp(logs)) + np.exp(2 * logs[-1]) * np.eye(len(first))
-            try:
-                factor = cho_factor(kernel, lower=True)
-            except np.linalg.LinAlgError:
-                return 1e12
-            fit = 0.5 * residual @ cho_solve(factor, residual) + np.log(np.diag(factor[0])).sum()
-            return float(fit + 0.5 * (((logs - np.log(prior[:, 0])) / prior[:, 1]) ** 2).sum())
-
-        found = minimize(loss, np.log(prior[:, 0]), method="L-BFGS-B", bounds=[(-7, 3)] * len(prior))
-        scales = np.exp(found.x)
-        kernel = _kernel(parts, scales) + scales[-1] ** 2 * np.eye(len(first))
-        return cls(first, scaled, np.linalg.solve(kernel, residual), center, spread, scales)
+        line, whole = (_most_probable(parts, measured - first, free) for free in (_LINE, _WHOLE))
+        chosen = whole if whole.left_out < WORTH * line.left_out else line
+        return cls(first, scaled, chosen.weights, center, spread, chosen.scales)
 
     def __call__(self, first: Floats, features: NDArray[np.floating[Any]]) -> Floats:
         """Corrects first predictions (B,) of graphs with these features (B, F); NaN: a feature that is not known."""
@@ -107,6 +105,38 @@ class ResidualProcess:
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> ResidualProcess:
         """What `state` gave."""
         return cls(**{name: np.asarray(state[name], dtype=np.float64) for name in cls.__dataclass_fields__})
+
+
+def _most_probable(parts: tuple[Floats, ...], residual: Floats, free: NDArray[np.bool_]) -> _Solution:
+    """The scales of greatest posterior density; those that are not free are 0 (the length: its prior median)."""
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.optimize import minimize
+
+    median, spread = np.array(list(PRIOR.values())).T
+    fixed = np.where(np.array(list(PRIOR)) == "length", median, 0.0)
+    count = len(residual)
+
+    def scales_of(logs: Floats) -> Floats:
+        scales = fixed.copy()
+        scales[free] = np.exp(logs)
+        return scales
+
+    def kernel_of(scales: Floats) -> Floats:
+        return _kernel(parts, scales) + scales[-1] ** 2 * np.eye(count)
+
+    def loss(logs: Floats) -> float:
+        try:
+            factor = cho_factor(kernel_of(scales_of(logs)), lower=True)
+        except np.linalg.LinAlgError:
+            return 1e12
+        fit = 0.5 * residual @ cho_solve(factor, residual) + np.log(np.diag(factor[0])).sum()
+        return float(fit + 0.5 * (((logs - np.log(median[free])) / spread[free]) ** 2).sum())
+
+    found = minimize(loss, np.log(median[free]), method="L-BFGS-B", bounds=[(-7, 3)] * int(free.sum()))
+    scales = scales_of(found.x)
+    inverse = np.linalg.inv(kernel_of(scales))
+    weights = inverse @ residual
+    return _Solution(scales, weights, float(np.mean((weights / np.diag(inverse)) ** 2)))
 
 
 def _parts(
