@@ -6,7 +6,7 @@ import math
 import statistics
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -29,13 +29,21 @@ class Candidates(Protocol):
 
     Attributes:
         round: The present round.
-        busy: Whether candidates are being worked out at this moment.
+        jobs: What is being worked out at this moment, to be waited for.
+        busy: Whether anything is.
         dry: Whether the space has no new architecture left.
     """
 
     round: int
-    busy: bool
     dry: bool
+
+    @property
+    def jobs(self) -> Sequence[Future[Any]]:
+        """What is being worked out."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being worked out."""
 
     def next(self, history: Sequence[Evaluation], pending: Sequence[FrozenTrial]) -> Candidate | None:
         """The next candidate; None if there is none, or none yet.
@@ -44,9 +52,6 @@ class Candidates(Protocol):
             history: Every evaluation so far.
             pending: The claims that are being worked on.
         """
-
-    def wait(self, seconds: float) -> None:
-        """Waits for what is being worked out."""
 
 
 class StrategyCandidates:
@@ -60,7 +65,8 @@ class StrategyCandidates:
     """
 
     def __init__(self, guide: Guide) -> None:
-        self.round, self.busy, self.dry = 0, False, False
+        self.round, self.dry, self.busy = 0, False, False
+        self.jobs: Sequence[Future[Any]] = ()
         self._guide, self._strategy = guide, guide.make_strategy(0)
         self._told: set[str] = set()
 
@@ -80,9 +86,6 @@ class StrategyCandidates:
         self.dry = not proposals
         self.round = len(history)
         return (proposals[0], self.round, avoided) if proposals else None
-
-    def wait(self, seconds: float) -> None:
-        """Nothing is worked out in the background."""
 
 
 class RankedCandidates:
@@ -133,9 +136,14 @@ class RankedCandidates:
         self._jobs = 0
 
     @property
+    def jobs(self) -> Sequence[Future[Any]]:
+        """The fit that is under way."""
+        return [] if self._job is None or self._job.done() else [self._job]
+
+    @property
     def busy(self) -> bool:
         """Whether a fit is under way."""
-        return self._job is not None and not self._job.done()
+        return bool(self.jobs)
 
     def next(self, history: Sequence[Evaluation], pending: Sequence[FrozenTrial]) -> Candidate | None:
         """Takes from the sample, then from the queue; renews the queue when it is time."""
@@ -195,11 +203,6 @@ class RankedCandidates:
         best, others = proposals[: len(proposals) - random], proposals[len(proposals) - random :]
         places = set(self._guide.rng(index, stream=4).choice(len(proposals), random, replace=False).tolist())
         return [others.pop(0) if place in places else best.pop(0) for place in range(len(proposals))]
-
-    def wait(self, seconds: float) -> None:
-        """Waits for a fit in the background."""
-        if self._job is not None:
-            wait([self._job], timeout=seconds)
 
 
 def _fulfil(future: Future[Any], work: Callable[..., Any], *args: Any) -> None:

@@ -70,11 +70,9 @@ class ParallelRun(SearchRun):
                 while len(self._running) < self.slots and self._next(source):
                     if self.inline:
                         break  # done already; look what the others have done meanwhile
-                if self._running:
-                    self.report("evaluating")
-                    self._collect(_POLL)
-                elif source.busy:
-                    source.wait(_POLL)
+                if self._running or source.busy:
+                    self.report("evaluating" if self._running else "fitting")
+                    self._collect(source)
                 elif self.pending:
                     self.report("waiting")
                     time.sleep(_POLL)
@@ -119,10 +117,9 @@ class ParallelRun(SearchRun):
         self._read(self.store.study.get_trials(deepcopy=False))
         return True
 
-    def _collect(self, seconds: float) -> None:
-        """Records what has ended within so many seconds."""
-        if self._running:
-            wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
+    def _collect(self, source: Candidates) -> None:
+        """Waits until an evaluation or a fit has ended, or for a second; records what has ended."""
+        wait([*self._running, *source.jobs], timeout=_POLL, return_when=FIRST_COMPLETED)
         now = time.monotonic()
         for future, (trial, begun) in list(self._running.items()):
             if future.done():

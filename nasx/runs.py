@@ -122,7 +122,7 @@ def complete_options(folder: Path, stored: dict[str, Any], defaults: dict[str, A
                 "continue it with the version that its config.json names"
             )
         known = defaults.get(name)
-        if isinstance(known, (int, float)) and not isinstance(value, (int, float)):
+        if isinstance(known, (int, float)) and not isinstance(value, (int, float, type(None))):
             raise UsageError(
                 f"{folder / CONFIG} says {name}={value!r:.40}, which is no number; correct it or start a new run"
             )

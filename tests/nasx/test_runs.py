@@ -56,6 +56,7 @@ def test_a_run_of_an_older_version_takes_defaults_for_what_it_did_not_know(tmp_p
     defaults = {"budget": 150, "acquisition": "mean", "workers": None}
     assert complete_options(tmp_path, {"budget": 40}, defaults) == {**defaults, "budget": 40}
     assert complete_options(tmp_path, {"budget": 40, "gone": None}, defaults)["budget"] == 40
+    assert complete_options(tmp_path, {"workers": None}, {"workers": 2}) == {"workers": None}
     with pytest.raises(UsageError, match=r"was started with islands=4, which this version of nasx does not know"):
         complete_options(tmp_path, {"islands": 4}, defaults)
     with pytest.raises(UsageError, match="says budget='many', which is no number"):
