@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,7 @@ MOST_ROWS = 5000
 VOTES = 2.0
 """How many networks of an ensemble the process counts for."""
 
+NUMBERS = ("smooth", "linear", "noise", "length")
 ROWS_FOR_PARAMETERS = 400  # three numbers and the noise do not need more
 
 
@@ -45,6 +47,7 @@ class FeatureProcess:
         noise: c.
         length: l.
         metric: `M^POWER`, scaled, `(F, F)`; None leaves features as they are.
+        plain: The first process; None where there is no metric.
 
     >>> x = np.linspace(-2, 2, 20)[:, None]
     >>> process = FeatureProcess.fitted(x, np.sin(x[:, 0]))
@@ -59,6 +62,7 @@ class FeatureProcess:
     noise: float
     length: float
     metric: Array | None = None
+    plain: FeatureProcess | None = None
 
     @classmethod
     def fitted(cls, features: ArrayLike, targets: ArrayLike, *, metric: bool = True) -> FeatureProcess:
@@ -75,8 +79,17 @@ class FeatureProcess:
             return plain
         learned = _metric(plain._gradients(), (x != 0).any(axis=0))
         process = cls._given(x @ learned, y)
-        process.metric = learned.astype(np.float32)
+        process.metric, process.plain = learned.astype(np.float32), plain
         return process
+
+    @classmethod
+    def restored(cls, numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.float32]]) -> FeatureProcess:
+        """The process whose `state` this is."""
+        own = cls(arrays["features"], arrays["weights"], **{name: numbers[name] for name in NUMBERS})
+        if "metric" in arrays:
+            first = {name: numbers[f"plain_{name}"] for name in NUMBERS}
+            own.metric, own.plain = arrays["metric"], cls(arrays["plain_features"], arrays["plain_weights"], **first)
+        return own
 
     @classmethod
     def _given(cls, x: NDArray[np.float64], y: NDArray[np.float64]) -> FeatureProcess:
@@ -104,8 +117,13 @@ class FeatureProcess:
         return smooth @ weights + (self.linear / count) * (features @ (x.T @ weights))
 
     def deviations(self, features: Tensor) -> Tensor:
-        """The standard deviation of a target's normal score around the mean, noise included (equation 2.26): `(B,)`."""
-        x, features = torch.from_numpy(self.features).to(features), self._mapped(features)
+        """The standard deviation of a target's normal score around the mean, noise included (equation 2.26): `(B,)`.
+
+        The first process says it, if there are two: the second has seen the targets twice and is too sure.
+        """
+        if self.plain is not None:
+            return self.plain.deviations(features)
+        x = torch.from_numpy(self.features).to(features)
         count = _columns(x)
         cross = self._smooth(features, x, count) + (self.linear / count) * (features @ x.T)
         explained = torch.linalg.solve_triangular(self._factor.to(cross), cross.T, upper=False).square().sum(0)
@@ -127,11 +145,14 @@ class FeatureProcess:
         return torch.linalg.cholesky(_kernel(*_products(torch.from_numpy(self.features).double()), parameters))
 
     def state(self) -> tuple[dict[str, float], dict[str, NDArray[np.float32]]]:
-        """A JSON-able part and named arrays, which make it again as keyword arguments."""
-        names = ("smooth", "linear", "noise", "length")
-        numbers = {name: getattr(self, name) for name in names}
+        """A JSON-able part and named arrays, for `restored`."""
+        numbers = {name: getattr(self, name) for name in NUMBERS}
         arrays = {"features": self.features, "weights": self.weights}
-        return numbers, arrays if self.metric is None else {**arrays, "metric": self.metric}
+        if self.metric is not None and self.plain is not None:
+            first, its_arrays = self.plain.state()
+            numbers |= {f"plain_{name}": value for name, value in first.items()}
+            arrays |= {"metric": self.metric, **{f"plain_{name}": value for name, value in its_arrays.items()}}
+        return numbers, arrays
 
 
 def _metric(gradients: NDArray[np.float64], varies: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -241,8 +241,8 @@ class FittedNetwork:
         if self.config.path_features:
             self.paths = tensors["paths"]
         if "process" in state:
-            features, weights = tensors["process.features"], tensors["process.weights"]
-            self.process = FeatureProcess(features, weights, **state["process"], metric=tensors.get("process.metric"))
+            parts = {key.removeprefix("process."): part for key, part in tensors.items() if key.startswith("process.")}
+            self.process = FeatureProcess.restored(state["process"], parts)
             self.normal_curve = MonotoneMap(**state["normal_curve"])
 
     def _blank_inputs(self) -> Inputs:

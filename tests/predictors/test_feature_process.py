@@ -102,11 +102,11 @@ def test_threads_do_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deviations_by_the_formula_and_far_from_everything() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((30, 3)).astype(np.float32)
-    process = FeatureProcess.fitted(x, x[:, 0] + 0.1 * rng.standard_normal(30))
+    targets = x[:, 0] + 0.1 * rng.standard_normal(30)
+    process = FeatureProcess.fitted(x, targets, metric=False)
     asked = np.concatenate([x[:5], 50 + x[:5]])
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        a, b = a @ process.metric, b @ process.metric
         squares = ((a[:, None] - b[None]) ** 2).sum(-1)
         return process.smooth * np.exp(-squares / (2 * process.length * 3)) + process.linear * (a @ b.T) / 3
 
@@ -116,6 +116,11 @@ def test_deviations_by_the_formula_and_far_from_everything() -> None:
     found = process.deviations(torch.from_numpy(asked)).numpy()
     np.testing.assert_allclose(found, expected, rtol=0.02)
     assert found[5:].min() > 2 * found[:5].max()
+    with_metric = FeatureProcess.fitted(x, targets)
+    np.testing.assert_array_equal(with_metric.deviations(torch.from_numpy(asked)).numpy(), found)
+    again = FeatureProcess.restored(*with_metric.state())
+    for what in (FeatureProcess.__call__, FeatureProcess.deviations):
+        torch.testing.assert_close(what(again, torch.from_numpy(asked)), what(with_metric, torch.from_numpy(asked)))
 
 
 def test_the_metric_is_the_mean_product_of_gradients() -> None:
