@@ -4,7 +4,7 @@ The data are scikit-learn's digits: 1,797 images of 8 x 8 grey values. A quarter
 a quarter of the rest is for validation. Every network is trained on what is left; what is sought are the networks of
 which no other is both more accurate on the validation images and faster. The images put aside are met by these alone.
 
-    python macro_cnn.py          # in this folder; under ten minutes on two CPU cores
+    python macro_cnn.py          # in this folder; a network takes 4 to 14 seconds of a core, a search some minutes
     python macro_cnn.py --quick  # a few tiny trainings, to see it run
 
 The blocks are those of Sandler et al., "MobileNetV2", CVPR 2018 (https://arxiv.org/abs/1801.04381): widen, convolve

@@ -208,7 +208,7 @@ class ChoiceSpace(NamedChoices):
         return self._maker.network(self.choice(architecture))
 
     @property
-    def failures(self) -> dict[Choices, str]:
+    def failures(self) -> dict[Any, str]:
         """The architectures met so far of which the graph function made no graph, and why."""
         return self._maker.failures
 
