@@ -96,7 +96,8 @@ def _timed(run: Callable[[], Any]) -> float:
 
 
 def _turn(run: Callable[[], Any]) -> list[float]:
-    end, times = time.perf_counter() + _TURN, []
+    end = time.perf_counter() + _TURN
+    times: list[float] = []
     while not times or time.perf_counter() < end:
         times.append(_timed(run))
     return times

@@ -141,7 +141,7 @@ class NASBench201Net:
         """Draws a member of the family: another cell, width, depth and resolution."""
         cell: tuple[str, ...] = ()
         while not _live_edges(cell):
-            cell = NASBench201().sample(rng)
+            cell = tuple(map(str, NASBench201().sample(rng)))
         return cls(
             cell,
             pick(rng, (24, 32, 40, 48, 64)),
