@@ -114,6 +114,21 @@ class PredictorCheck:
         large = random_graph(np.random.default_rng(1), 25)
         assert np.isfinite(self.fitted.predict([large])).all(), "a graph larger than any in training is not predicted"
 
+    def check_whole_networks(self) -> None:
+        """Graphs whose nodes have attributes are read, or refused with a sentence."""
+        names = ("macs", "memory_bytes")
+        graphs = [
+            Graph(graph.operations, graph.adjacency, {"flops": 2e6}, [[1e6, 1e5]] * graph.num_nodes, names)
+            for graph in self.graphs[:6]
+        ]
+        predictions, message = np.zeros(0), ""
+        try:
+            predictions = self.fresh().fit(graphs, self.targets[:6]).predict(graphs)
+        except UsageError as error:
+            message = str(error)
+        assert "\n" not in message, "the error for graphs with node attributes must be one sentence"
+        assert np.isfinite(predictions).all(), "graphs with node attributes are not predicted"
+
     def check_determinism(self) -> None:
         """The seed decides everything, and the global random states are left alone."""
         before = self.random_states()
