@@ -134,9 +134,9 @@ class Claims(TrialStore):
         ]
         for trial in stale:
             if self._deaths(trial, trials) < _TRIES:
-                self._end(trial, self._state.PRUNED, **{_LOST: _DIED})
+                self._end(trial, self._state.PRUNED, {_LOST: _DIED})
             else:
-                self._end(trial, self._state.FAIL, error=f"{_TRIES} workers died over it")
+                self._end(trial, self._state.FAIL, {"error": f"{_TRIES} workers died over it"})
         return self.study.get_trials(deepcopy=False) if stale else trials
 
     def _deaths(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
@@ -189,7 +189,9 @@ class Claims(TrialStore):
         before = trials[: mine.number]
         taken = any(t.user_attrs["key"] == proposal.key and t.state != self._state.PRUNED for t in before)
         if taken or len(self._obligations(before, trials) - {proposal.key}) >= self.budget:
-            self._end(mine, self._state.PRUNED, withdrawn="another worker was first" if taken else "the budget is full")
+            self._end(
+                mine, self._state.PRUNED, {"withdrawn": "another worker was first" if taken else "the budget is full"}
+            )
             return None
         return mine
 
@@ -202,12 +204,16 @@ class Claims(TrialStore):
         """Records the result of a claim; False if the claim has been given up to others meanwhile."""
         failed = isinstance(value, float) and math.isnan(value)
         if failed:
-            return self._end(trial, self._state.FAIL, **({} if error is None else {"error": error}))
+            return self._end(trial, self._state.FAIL, {} if error is None else {"error": error})
         values = [value] if isinstance(value, (int, float)) else list(value)
-        return self._end(trial, self._state.COMPLETE, values)
+        return self._end(trial, self._state.COMPLETE, {}, values)
 
     def _end(
-        self, trial: FrozenTrial, state: optuna.trial.TrialState, values: list[float] | None = None, **notes: str
+        self,
+        trial: FrozenTrial,
+        state: optuna.trial.TrialState,
+        notes: Mapping[str, str],
+        values: list[float] | None = None,
     ) -> bool:
         """Ends a trial; False if it had ended already."""
         import optuna
@@ -226,7 +232,7 @@ class Claims(TrialStore):
             self._storage.patience = 5.0  # whoever leaves because the storage is away need not wait for it
         for trial in self.study.get_trials(deepcopy=False):
             if trial.state == self._state.RUNNING and trial.user_attrs.get("worker") == self.heart.worker:
-                self._end(trial, self._state.PRUNED, **{_LOST: "its worker left"})
+                self._end(trial, self._state.PRUNED, {_LOST: "its worker left"})
         self.heart.stop()
 
     def finished(self, trials: Sequence[FrozenTrial]) -> list[Evaluation]:

@@ -51,7 +51,7 @@ def test_evaluations_of_predictors_on_a_dask_cluster(cluster: Any) -> None:
     from nasx.predictors import make_predictor
 
     bench = load_benchmark("nasbench-graph", dataset="proteins")
-    options: dict[str, Any] = {"train_sizes": [20], "repeats": 4, "seed": 0, "test_size": 200}
+    options: dict[str, Any] = {"train_sizes": [20], "repeats": 2, "seed": 0, "test_size": 200}
     with Client(cluster):
         there = evaluate(make_predictor("trees", trees=5), bench, n_jobs=2, backend="dask", **options)
     here = evaluate(make_predictor("trees", trees=5), bench, **options)
