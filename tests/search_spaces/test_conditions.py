@@ -240,5 +240,5 @@ def test_numbers_below_a_large_limit() -> None:
 
 def test_a_space_with_one_graph_for_everything_is_found_out() -> None:
     space = ChoiceSpace("blind", {"width": [1, 2, 3]}, lambda chosen: Graph.from_edges(["input", "output"], [(0, 1)]))
-    with pytest.raises(AssertionError, match="the graph of blind is the same for all 3 architectures tried"):
+    with pytest.raises(AssertionError, match="the graph of blind is the same for all architectures tried"):
         check_search_space(space)
