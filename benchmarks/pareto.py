@@ -137,7 +137,7 @@ def picture(runs: list[dict[str, Any]], methods: list[str], path: Path, title: s
         floor = min(floor, float(middle[min(19, len(middle) - 1)]))
     axes.axhline(1.0, color="#2f855a", linestyle=":", linewidth=1.5)
     axes.set_ylim(floor - 0.02, 1.005)
-    axes.set(xlabel="evaluations", ylabel="share of the true front's hypervolume, median and quartiles", title=title)
+    axes.set(xlabel="evaluations", ylabel="share of the true hypervolume, quartiles", title=title)
     axes.legend(frameon=False, loc="lower right")
     figure.savefig(path)
 
