@@ -203,8 +203,10 @@ def _name(options: dict[str, Any]) -> str:
 
 def _title(run: Run) -> str:
     options = run.options
-    subject = options.get("objective") or options.get("benchmark") or "a search"
-    if options.get("objective") and options.get("space"):
+    objectives = options.get("objective") or []
+    functions = [name for name in ([objectives] if isinstance(objectives, str) else objectives) if ":" in str(name)]
+    subject = ", ".join(functions) or options.get("benchmark") or "a search"
+    if functions and options.get("space"):
         subject = f"{subject} on {options['space']}"
     if options.get("dataset"):
         subject = f"{subject}, {options['dataset']}"

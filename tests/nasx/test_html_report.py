@@ -77,7 +77,7 @@ def report(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pareto(tmp_path: Path) -> Path:
     """A run with two objectives, as its folder holds it."""
-    folder = write_config(tmp_path / "pareto", seed=0, benchmark="nasbench201", objectives=["accuracy", "latency"])
+    folder = write_config(tmp_path / "pareto", seed=0, benchmark="nasbench201", objective=["accuracy", "latency"])
     rng = np.random.default_rng(0)
     history = pd.DataFrame(
         {
@@ -160,6 +160,7 @@ def test_several_objectives(pareto: Path, runs: list[Path], tmp_path: Path) -> N
     files = write_html_report([pareto, runs[2]], tmp_path / "report")
     html = files[0].read_text()
     assert "<h1>2 comparisons</h1>" in html
+    assert "<h2>nasbench201: accuracy, latency</h2>" in html
     assert "95.0 %" in html
     assert "maximize accuracy, minimize latency." in html
     assert html.count("of 3 on the front") == 3
