@@ -27,6 +27,7 @@ def run(*arguments: str | Path) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_predictor(tmp_path: Path) -> None:
     """Generate, measure, fit; then the prediction for a network that was exported from a cell."""
     pytest.importorskip("onnxruntime", reason="needs the package onnxruntime: pip install 'nasx[latency]'")
