@@ -123,7 +123,7 @@ def pareto_search(
         exploration=exploration, candidates=candidates, reference=bound, own_deviations=own_deviations,
     )  # fmt: skip
     store = ParetoStore(space, open_storage(storage), goals, study_name=study_name, resume=resume)
-    run = ParetoRun(guide, objective, store, budget, progress)
+    run = ParetoRun(guide, objective, store, budget, progress)  # type: ignore[arg-type]
     fitted = None
     if guesses is None:
         run.direct()
