@@ -85,10 +85,10 @@ class FeatureProcess:
     @classmethod
     def restored(cls, numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.float32]]) -> FeatureProcess:
         """The process whose `state` this is."""
-        own = cls(arrays["features"], arrays["weights"], **{name: numbers[name] for name in NUMBERS})
+        own = cls(arrays["features"], arrays["weights"], *(numbers[name] for name in NUMBERS))
         if "metric" in arrays:
-            first = {name: numbers[f"plain_{name}"] for name in NUMBERS}
-            own.metric, own.plain = arrays["metric"], cls(arrays["plain_features"], arrays["plain_weights"], **first)
+            first = (numbers[f"plain_{name}"] for name in NUMBERS)
+            own.metric, own.plain = arrays["metric"], cls(arrays["plain_features"], arrays["plain_weights"], *first)
         return own
 
     @classmethod
