@@ -85,10 +85,12 @@ class FeatureProcess:
     @classmethod
     def restored(cls, numbers: Mapping[str, float], arrays: Mapping[str, NDArray[np.float32]]) -> FeatureProcess:
         """The process whose `state` this is."""
-        own = cls(arrays["features"], arrays["weights"], *(numbers[name] for name in NUMBERS))
+        smooth, linear, noise, length = (numbers[name] for name in NUMBERS)
+        own = cls(arrays["features"], arrays["weights"], smooth, linear, noise, length)
         if "metric" in arrays:
-            first = (numbers[f"plain_{name}"] for name in NUMBERS)
-            own.metric, own.plain = arrays["metric"], cls(arrays["plain_features"], arrays["plain_weights"], *first)
+            smooth, linear, noise, length = (numbers[f"plain_{name}"] for name in NUMBERS)
+            own.metric = arrays["metric"]
+            own.plain = cls(arrays["plain_features"], arrays["plain_weights"], smooth, linear, noise, length)
         return own
 
     @classmethod
