@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from nasx.latency_facts import read_facts
 from nasx.metric import Metric, infer_metric
-from nasx.network_nodes import ID_COLUMNS, packed_networks
+from nasx.network_layers import ID_COLUMNS
+from nasx.network_nodes import packed_networks
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.network_table import NetworkTable
 from nasx.search_spaces.packed_graphs import PackedGraphs

@@ -100,7 +100,7 @@ def choose(
     violations, chances = goals.violations(forecast.values), forecast.chances(goals)
     kept = goals.losses(measured)[goals.violations(measured) <= 0]
     front = kept[non_dominated(kept)]
-    open_ = ~np.isnan(forecast.values).any(axis=1)
+    open_ = np.asarray(~np.isnan(forecast.values).any(axis=1))
     chosen: list[int] = []
     while len(chosen) < n and open_.any():
         left = np.flatnonzero(open_)

@@ -19,7 +19,7 @@ _COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#b83280", "#d69e2e", "#
 #: The colour of text and axes, and the name of the ground: a page that shows a picture may change both.
 INK, GROUND = "#27303f", "ground"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "text.color": INK, "xtick.color": INK,
     "ytick.color": INK, "svg.fonttype": "none", "svg.hashsalt": "nasx",
 }  # fmt: skip

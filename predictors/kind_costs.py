@@ -102,7 +102,7 @@ class KindCosts(Predictor):
         assert self._weights is not None
         least = self._least if np.isfinite(self._least) else None
         described, left_over = self._training
-        tensors = {"weights": self._weights, "described": described, "left_over": left_over}
+        tensors: dict[str, NDArray[Any]] = {"weights": self._weights, "described": described, "left_over": left_over}
         return {"features": self._features.state(), "least": least}, tensors
 
     def _restore(self, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:

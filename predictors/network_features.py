@@ -35,7 +35,7 @@ def output_elements(graphs: PackedGraphs) -> NDArray[np.float64]:
 
 def summed(graphs: PackedGraphs, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Sums over the nodes of each graph: `(M,)` to `(B,)`."""
-    return np.bincount(graphs.graph_of_node, weights=values, minlength=len(graphs))
+    return np.bincount(graphs.graph_of_node, weights=values, minlength=len(graphs)).astype(np.float64, copy=False)
 
 
 def graph_cost(graphs: PackedGraphs, name: str) -> NDArray[np.float64]:
@@ -118,7 +118,8 @@ class NetworkFeatures:
         real = places >= 0
         cells = (graphs.graph_of_node * len(self.kinds) + places)[real]
         size = len(graphs) * len(self.kinds)
-        return [np.bincount(cells, weights=v[real], minlength=size).reshape(len(graphs), -1) for v in values]
+        found = [np.bincount(cells, weights=v[real], minlength=size).astype(np.float64, copy=False) for v in values]
+        return [column.reshape(len(graphs), -1) for column in found]
 
     def state(self) -> dict[str, Any]:
         """A JSON-able form."""
