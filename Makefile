@@ -13,7 +13,7 @@ search: $(VENV)/user.stamp
 	$(BIN)/nasx search
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
