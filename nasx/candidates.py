@@ -80,7 +80,8 @@ class StrategyCandidates:
         values = [value for value in known.values() if not math.isnan(value)]
         lie = statistics.median(values) if values else math.nan
         known |= {trial.user_attrs["key"]: lie for trial in pending}
-        proposals, avoided = ([], 0)
+        proposals: list[Proposal] = []
+        avoided = 0
         if not self._guide.exhausted(len(known)):
             proposals, avoided = ask_unseen(self._strategy, 1, known, self._guide.buildable)
         self.dry = not proposals

@@ -225,7 +225,8 @@ def _ports(
     drawn: Sketch, x: list[float], routes: dict[tuple[int, int], list[int]], widths: list[float]
 ) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
     """Where each edge leaves its source and reaches its target: side by side, in the order of what they come from."""
-    leaves, arrives = {}, {}
+    leaves: dict[tuple[int, int], float] = {}
+    arrives: dict[tuple[int, int], float] = {}
     for node in range(len(drawn.boxes)):
         coming = sorted((e for e in drawn.edges if e[1] == node), key=lambda e: x[routes[e][-2]])
         going = sorted((e for e in drawn.edges if e[0] == node), key=lambda e: x[routes[e][1]])

@@ -160,7 +160,7 @@ class EvaluationReport:
 
     def add(self, row: Mapping[str, Any], pairs: tuple[NDArray[Any], NDArray[Any]] | None = None) -> None:
         """Adds the row of one repeat, and some of its predicted and true values."""
-        key = Key(*(row[name] for name in Key._fields[:5]), family=row.get("family", ""))
+        key = Key(*(row.get(name, "") if name == "family" else row[name] for name in Key._fields))
         self._rows[key] = {**row, "family": key.family}
         if pairs is not None and (key.seed, key.repeat) == (self.config["seeds"][0], 0):
             before = self.pairs.get(key[:3]) if key.family not in ("", ALL) else None

@@ -75,7 +75,7 @@ def by_family(frame: pd.DataFrame) -> pd.DataFrame:
             values = {name: part[name].mean(skipna=False) for name in known}
             means[family] = {"repeats": len(part), "test_rows": int(part["test_rows"].mean()), **values}
         each = pd.DataFrame([values for family, values in means.items() if family != ALL])
-        average = {"repeats": int(each["repeats"].min()), "test_rows": int(each["test_rows"].sum())}
+        average: dict[str, Any] = {"repeats": int(each["repeats"].min()), "test_rows": int(each["test_rows"].sum())}
         average |= {name: each[name].mean() for name in known}
         last = {AVERAGE: average} | ({ALL: means[ALL]} if ALL in means else {})
         ordered = {family: values for family, values in means.items() if family != ALL} | last

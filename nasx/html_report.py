@@ -106,7 +106,7 @@ def _evaluations(folders: list[Path], out: Path, searches: bool) -> tuple[str, l
 
 def _lead(comparison: Comparison) -> str:
     rows = comparison.summary
-    best = rows.loc[rows["kendall_tau_mean"].idxmax()]
+    best = rows.iloc[int(rows["kendall_tau_mean"].argmax())]
     ceiling = f" A perfect predictor could reach {comparison.ceiling:.3f}." if comparison.ceiling is not None else ""
     said = f"Kendall's tau is highest for {best['predictor']}, {best['kendall_tau_mean']:.3f}"
     return f"<p>{escape(said)} with {int(best['train_size']):,} training architectures.{escape(ceiling)}</p>"

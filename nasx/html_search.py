@@ -217,7 +217,11 @@ def _baselines(subject: Subject) -> dict[str, list[Run]]:
 def _settings(subject: Subject, files: _Files) -> str:
     rows = [_heading(subject)] + [_row(setting) for setting in subject.settings]
     for label, runs in _baselines(subject).items():
-        alone = [replace(run, summary=_summary_of_baseline(run), history=run.baseline) for run in runs]
+        alone = [
+            replace(run, summary=_summary_of_baseline(run), history=run.baseline)
+            for run in runs
+            if run.baseline is not None
+        ]
         rows.append(_row(Setting(label, tuple(alone))))
     files.table(rows, subject.title)
     return html.table(rows)

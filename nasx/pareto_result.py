@@ -165,7 +165,8 @@ class ParetoResult:
     @cached_property
     def violations(self) -> Floats:
         """By how much each evaluation breaks the limits, ``(evaluations,)``; NaN where it failed."""
-        return self.goals.violations(np.where(np.isnan(self.values).any(axis=1)[:, None], np.nan, self.values))
+        failed = np.asarray(np.isnan(self.values).any(axis=1))
+        return self.goals.violations(np.where(failed[:, None], np.nan, self.values))
 
     @cached_property
     def losses(self) -> Floats:
