@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -190,6 +190,22 @@ class Benchmark(ABC):
         import pandas as pd
 
         return pd.DataFrame({"architecture": self.formatted(), **{m: self.values(metric=m) for m in self.metrics}})
+
+    def measured(self, metrics: Sequence[str] | None = None) -> Callable[[Hashable], bool] | None:
+        """Says which architectures have a value of every one of these metrics; None where all of the space have.
+
+        Args:
+            metrics: Names of metrics; the target by default.
+        """
+        finite = np.all([np.isfinite(self.values(metric=name)) for name in metrics or [self.target]], axis=0)
+        if len(finite) == self.space.size and finite.all():
+            return None
+
+        def known(architecture: Hashable) -> bool:
+            row = int(self.rows([architecture])[0])
+            return row >= 0 and bool(finite[row])
+
+        return known
 
 
 def load_benchmark(

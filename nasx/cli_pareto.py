@@ -156,23 +156,13 @@ def check_rounds(guess: str | None, strategy: str, rounds: Mapping[str, Any]) ->
 
 def show_pareto(result: ParetoResult) -> None:
     """Prints the account of a search with several objectives, its baseline beside it, and the front."""
-    from rich.table import Table
-
-    from nasx.console import screen, show_table
+    from nasx.console import account, screen, show_table
 
     columns = {("with predictors" if result.predictors else "without predictors"): result}
     if result.baseline is not None:
         columns["without predictors"] = result.baseline
-    table = Table(
-        title=f"{result.space.name}: {', '.join(_wanted(goal) for goal in result.goals.all)}", title_justify="left"
-    )
-    table.add_column("")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for label, cell in _ROWS:
-        cells = [cell(column) for column in columns.values()]
-        if any(cells):
-            table.add_row(label, *cells)
+    wanted = ", ".join(_wanted(goal) for goal in result.goals.all)
+    table = account(f"{result.space.name}: {wanted}", columns, _ROWS)
     for goal in result.goals.all:
         found = result.kendall_tau.get(goal.name)
         if found is not None and found[0] == found[0]:

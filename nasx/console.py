@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from nasx import search_loop
     from nasx.evaluation_report import EvaluationReport
     from nasx.result import SearchResult
+
+T = TypeVar("T")
 
 screen = Console(highlight=False)
 _side = Console(stderr=True, highlight=False)
@@ -59,19 +59,25 @@ def _bar() -> Progress:
     )
 
 
+def account(title: str, columns: Mapping[str, T], rows: Iterable[tuple[str, Callable[[T], str]]]) -> Table:
+    """A table with a column for every search and a row for everything that any of them has to say."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for label, cell in rows:
+        cells = [cell(column) for column in columns.values()]
+        if any(cells):
+            table.add_row(label, *cells)
+    return table
+
+
 def show_search(result: SearchResult) -> None:
     """Prints the account of a search, with its baseline beside it where there is one."""
     columns = {("with predictor" if result.predictor is not None else "without predictor"): result}
     if result.baseline is not None:
         columns["without predictor"] = result.baseline
-    table = Table(title=f"{result.space.name}: {result.metric}", title_justify="left")
-    table.add_column("")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for label, cell in _ROWS:
-        cells = [cell(column) for column in columns.values()]
-        if any(cells):
-            table.add_row(label, *cells)
+    table = account(f"{result.space.name}: {result.metric}", columns, _ROWS)
     screen.print(table)
     for name, column in columns.items():
         screen.print(f"best {name}: {column.space.format(column.best)}", soft_wrap=True, markup=False)

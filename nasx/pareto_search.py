@@ -117,7 +117,7 @@ def pareto_search(
     if benchmark is None:
         check_variety(space, np.random.default_rng(seed))
     bound = None if reference is None else _reference(goals, reference)
-    allowed = measured(benchmark, goals.names) if benchmark else None
+    allowed = benchmark.measured(goals.names) if benchmark else None
     guide = ParetoGuide(
         space, strategy, goals, seed, allowed,
         exploration=exploration, candidates=candidates, reference=bound, own_deviations=own_deviations,
@@ -226,19 +226,6 @@ def make_goals(
         return guess
 
     return Goals(tuple(Goal(name, direction(name), name in names, bounds.get(name)) for name in both))
-
-
-def measured(benchmark: Benchmark, names: Sequence[str]) -> Callable[[Hashable], bool] | None:
-    """Says which architectures have a value of every metric; None where all of the space have one."""
-    finite = np.all([np.isfinite(benchmark.values(metric=name)) for name in names], axis=0)
-    if len(finite) == benchmark.space.size and finite.all():
-        return None
-
-    def known(architecture: Hashable) -> bool:
-        row = int(benchmark.rows([architecture])[0])
-        return row >= 0 and bool(finite[row])
-
-    return known
 
 
 def _row(answer: Any, names: Sequence[str]) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,7 @@ def search(
     check_search(predictor, strategy, **rounds, acquisition=acquisition, candidates=candidates)  # type: ignore[arg-type]
     if benchmark is None:
         check_variety(space, np.random.default_rng(seed))
-    allowed = _measured(benchmark) if benchmark else None
+    allowed = benchmark.measured() if benchmark else None
     guide = Guide(
         space, strategy, direction, seed, allowed,
         exploration=exploration, acquisition=acquisition, candidates=candidates,
@@ -225,16 +225,3 @@ def check_search(
         raise UsageError(f"a predictor cannot choose among {candidates} candidates; type at least 1")
     if not 0 <= exploration <= 1:
         raise UsageError(f"an exploration share of {exploration} is outside 0 to 1")
-
-
-def _measured(benchmark: Benchmark) -> Callable[[Hashable], bool] | None:
-    """Says which architectures have a value of the target; None where all of the space have one."""
-    finite = np.isfinite(benchmark.values())
-    if len(finite) == benchmark.space.size and finite.all():
-        return None
-
-    def measured(architecture: Hashable) -> bool:
-        row = int(benchmark.rows([architecture])[0])
-        return row >= 0 and bool(finite[row])
-
-    return measured
