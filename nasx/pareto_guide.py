@@ -130,7 +130,8 @@ class ParetoGuide(Guide):
             for goal, column, seed in zip(self.goals.all, rows.T, seeds, strict=True):
                 guess = predictor[goal.name]
                 if not is_exact(guess):
-                    fresh = fresh_predictor(guess, seed=int(seed), direction=goal.direction)
+                    written = {"as_written": True} if isinstance(guess, str) and goal.of_device else {}
+                    fresh = fresh_predictor(guess, seed=int(seed), direction=goal.direction, **written)
                     guess = fresh.fit(graphs, np.ascontiguousarray(column))
                 fitted[goal.name] = guess
             return fitted

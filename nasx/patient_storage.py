@@ -20,6 +20,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger("nasx")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What SQLAlchemy says of a connection that broke, the last two where it broke in the middle of a transaction.
+_PASSING = {
+    *("OperationalError", "InterfaceError", "InternalError", "DisconnectionError", "TimeoutError"),
+    *("PendingRollbackError", "ResourceClosedError"),
+}
 _PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts; the last one is repeated
 
 
@@ -188,8 +193,9 @@ def _passing(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, OSError):
         return isinstance(cause, ConnectionError) or cause.errno == errno.ESTALE
-    names = {kind.__name__ for kind in type(cause).__mro__}
-    return bool(names & {"OperationalError", "InterfaceError", "InternalError", "DisconnectionError", "TimeoutError"})
+    if getattr(cause, "connection_invalidated", False):
+        return True
+    return not _PASSING.isdisjoint(kind.__name__ for kind in type(cause).__mro__)
 
 
 def _reason(error: BaseException) -> str:

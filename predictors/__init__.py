@@ -4,7 +4,7 @@
 ['nar-former-v2', 'nar-former-v2-paper', 'nn-former', 'nar-former-v1', 'tnasp', 'gcn', 'nnlp', 'gates', \
 'bananas', 'trees', 'lightgbm', 'xgboost', 'gaussian-process', 'layer-costs', 'kind-costs', 'flops', 'flops-macs']
 >>> make_predictor("trees", trees=50)
-TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, seed=0, direction='maximize')
+TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, as_written=False, seed=0, direction='maximize')
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def register_predictor(name: str, factory: type[Predictor] | Predictor | str, li
 
     >>> register_predictor("many-trees", make_predictor("trees", trees=500), "trees, and many of them")
     >>> make_predictor("many-trees", seed=3)
-    TreeEnsemble(trees=500, max_features=0.5, min_samples_leaf=1, seed=3, direction='maximize')
+    TreeEnsemble(trees=500, max_features=0.5, min_samples_leaf=1, as_written=False, seed=3, direction='maximize')
     >>> PLUGINS.unregister("many-trees")
     """
     PLUGINS.register(name, factory, line)

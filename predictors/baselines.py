@@ -35,6 +35,7 @@ class FeatureBaseline(Predictor):
     """
 
     chunk = 16384  # graphs whose features are in memory at once
+    as_written = False  # whether dead parts of cells are read too
 
     _regressor: Any = None
     _extractor: FeatureExtractor | NetworkFeatures
@@ -72,7 +73,7 @@ class FeatureBaseline(Predictor):
             self._fit_features(networks, networks(packed), targets, None)
         else:
             batch = as_batch(graphs)
-            cells = FeatureExtractor.of(batch)
+            cells = FeatureExtractor.of(batch, as_written=self.as_written)
             self._fit_features(cells, cells(batch), targets, batch)
 
     def _fit_features(
@@ -152,6 +153,7 @@ class TreeEnsemble(FeatureBaseline):
         trees: Number of trees.
         max_features: Share of the features each split looks at.
         min_samples_leaf: Fewest training graphs in a leaf.
+        as_written: Read the dead parts of cells as well, and what stands where: for latency and energy.
         seed: Of the trees.
         direction: Which end of the targets is the good one; trees do not use it.
 
@@ -167,12 +169,14 @@ class TreeEnsemble(FeatureBaseline):
         trees: int = 200,
         max_features: float = 0.5,
         min_samples_leaf: int = 1,
+        as_written: bool = False,
         seed: int = 0,
         direction: Direction = "maximize",
     ) -> None:
         self.trees = trees
         self.max_features = max_features
         self.min_samples_leaf = min_samples_leaf
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
 
@@ -195,6 +199,7 @@ class GaussianProcess(FeatureBaseline):
 
     Args:
         restarts: Times the kernel's parameters are searched for again from random starts.
+        as_written: Read the dead parts of cells as well, and what stands where: for latency and energy.
         seed: Of the restarts.
         direction: Which end of the targets is the good one; the process does not use it.
 
@@ -211,8 +216,11 @@ class GaussianProcess(FeatureBaseline):
     True
     """
 
-    def __init__(self, restarts: int = 0, seed: int = 0, direction: Direction = "maximize") -> None:
+    def __init__(
+        self, restarts: int = 0, as_written: bool = False, seed: int = 0, direction: Direction = "maximize"
+    ) -> None:
         self.restarts = restarts
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
 

@@ -204,8 +204,9 @@ def _merged(
 class FeatureExtractor:
     """Turns graphs into feature vectors: the summary, and the counts of the paths that the training graphs have.
 
-    Graphs are pruned first, so functionally equal cells have equal features. Features that are the same for all
-    training graphs are left out.
+    Graphs are pruned first, so functionally equal cells have equal features. What a device does with a cell depends on
+    its dead parts and on where they are, too: `as_written` adds the same features of graphs as they are, and which
+    operation stands at which node. Features that are the same for all training graphs are left out.
 
     >>> from nasx.search_spaces.graph import Graph
     >>> plain = Graph(["input", "conv", "output"], [[0, 1, 0], [0, 0, 1], [0, 0, 0]])
@@ -219,16 +220,19 @@ class FeatureExtractor:
     paths: NDArray[np.uint64]
     columns: NDArray[np.bool_]
     path_length: int
+    written: tuple[NDArray[np.uint64], int] | None = None
+    """Paths of the training graphs as they are written, and their largest number of nodes."""
 
     @classmethod
-    def of(cls, graphs: GraphBatch, path_length: int = 8) -> FeatureExtractor:
+    def of(cls, graphs: GraphBatch, path_length: int = 8, *, as_written: bool = False) -> FeatureExtractor:
         """Learns from the training graphs which paths exist and which features differ."""
-        pruned = graphs.pruned()
-        paths = known_paths(pruned, path_length)
-        features = _features(pruned, paths, path_length)
-        columns = (features != features[:1]).any(axis=0)
-        columns[0] = True  # a regressor needs at least one
-        return cls(graphs.vocabulary, paths, columns, path_length)
+        paths = known_paths(graphs.pruned(), path_length)
+        written = (known_paths(graphs, path_length), int(graphs.num_nodes.max())) if as_written else None
+        everything = cls(graphs.vocabulary, paths, np.zeros(0, dtype=bool), path_length, written)
+        features = everything._all(graphs)
+        everything.columns = (features != features[:1]).any(axis=0)
+        everything.columns[0] = True  # a regressor needs at least one
+        return everything
 
     def __call__(self, graphs: GraphBatch) -> Array:
         """Features `(B, F)` of graphs.
@@ -236,8 +240,18 @@ class FeatureExtractor:
         Raises:
             UsageError: If a graph has an operation that the vocabulary of the training graphs lacks.
         """
-        pruned = graphs.pruned().recode(self.vocabulary)
-        return np.ascontiguousarray(_features(pruned, self.paths, self.path_length)[:, self.columns])
+        return np.ascontiguousarray(self._all(graphs)[:, self.columns])
+
+    def _all(self, graphs: GraphBatch) -> Array:
+        functional = _features(graphs.pruned().recode(self.vocabulary), self.paths, self.path_length)
+        if self.written is None:
+            return functional
+        paths, nodes = self.written
+        same = graphs.recode(self.vocabulary)
+        places = np.zeros((len(graphs), nodes, len(self.vocabulary)), dtype=np.float32)
+        known = one_hot(same)[:, :nodes]
+        places[:, : known.shape[1]] = known
+        return np.concatenate([functional, _features(same, paths, self.path_length), places.reshape(len(same), -1)], 1)
 
 
 def _features(graphs: GraphBatch, paths: NDArray[np.uint64], length: int) -> Array:

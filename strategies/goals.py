@@ -15,6 +15,9 @@ from nasx.strategies.base import Direction
 Floats = NDArray[np.float64]
 
 
+_DEVICE = {"latency", "energy", "power", "throughput", "fps", "ms", "mj"}
+
+
 @dataclass(frozen=True)
 class Goal:
     """One measured quantity and what is wanted of it.
@@ -46,6 +49,15 @@ class Goal:
     def sign(self) -> float:
         """What turns its values into losses: 1 where small is good, -1 where large is."""
         return 1.0 if self.direction == "minimize" else -1.0
+
+    @property
+    def of_device(self) -> bool:
+        """Whether its name says that a device is measured: what an architecture computes does not settle it then.
+
+        >>> Goal("edgegpu_latency_ms", "minimize").of_device, Goal("test_accuracy", "maximize").of_device
+        (True, False)
+        """
+        return not _DEVICE.isdisjoint(self.name.lower().replace("/", "_").split("_"))
 
     @property
     def demand(self) -> str:

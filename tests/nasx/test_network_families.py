@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,15 +57,14 @@ def test_defaults_have_the_published_parameters(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_defaults_cost_what_torchvision_says(name: str) -> None:
-    torchvision = pytest.importorskip("torchvision", reason="needs the package torchvision")
+def test_defaults_cost_what_torchvision_says(models: Any, name: str) -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     configuration, parameters, theirs = PARAMETERS[name]
     options = {"aux_logits": False, "init_weights": False} if theirs == "googlenet" else {}
     with torch.device("meta"):
-        module = getattr(torchvision.models, theirs)(**options).eval()
+        module = getattr(models, theirs)(**options).eval()
         with FlopCounterMode(display=False) as counter:
             module(torch.zeros(1, 3, 224, 224))
     assert sum(value.numel() for value in module.parameters()) == parameters

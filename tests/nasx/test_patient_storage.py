@@ -113,3 +113,29 @@ def test_other_errors_pass(moody: Any) -> None:
     storage.before, storage.error = 1, ValueError("too long")
     with pytest.raises(StorageInternalError):
         patient.create_new_trial(study_id, template())
+
+
+class PendingRollbackError(Exception):
+    """What SQLAlchemy says when a connection broke in the middle of a transaction."""
+
+
+class Refused(Exception):
+    """An answer of the database."""
+
+    def __init__(self, broken: bool) -> None:
+        super().__init__("no")
+        self.connection_invalidated = broken
+
+
+@pytest.mark.parametrize("error", [PendingRollbackError("roll back first"), Refused(broken=True)])
+def test_a_transaction_that_lost_its_connection_is_tried_again(moody: Any, error: Exception) -> None:
+    storage, patient, study_id = moody
+    storage.before, storage.error = 2, error
+    assert patient.create_new_trial(study_id, template()) == 0
+
+
+def test_an_answer_of_the_database_is_not_asked_for_again(moody: Any) -> None:
+    storage, patient, study_id = moody
+    storage.before, storage.error = 1, Refused(broken=False)
+    with pytest.raises(StorageInternalError):
+        patient.create_new_trial(study_id, template())

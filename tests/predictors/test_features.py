@@ -19,6 +19,7 @@ from nasx.predictors.features import (
 )
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.nasbench201 import NASBench201
 from nasx.testing_predictors import random_graph
 
 seeds = st.integers(0, 10_000)
@@ -119,3 +120,22 @@ def test_shapes() -> None:
     assert summary_features(batch).shape == (4, 4 + 3 * operations + 2 * operations**2)
     assert node_features(batch).shape == (*batch.operations.shape, 6)
     assert (node_features(batch)[~batch.mask] == 0).all()
+
+
+def test_as_written_tells_dead_parts_apart() -> None:
+    first = NASBench201().graph(("nor_conv_3x3", "none", "none", "nor_conv_3x3", "none", "none"))
+    second = NASBench201().graph(("skip_connect", "none", "none", "nor_conv_3x3", "none", "none"))
+    third = NASBench201().graph(("skip_connect", "none", "none", "skip_connect", "none", "none"))
+    cells = GraphBatch.from_graphs([first, second, third])
+    functional, written = FeatureExtractor.of(cells), FeatureExtractor.of(cells, as_written=True)
+    assert (functional(cells)[0] == functional(cells)[1]).all()
+    assert (written(cells)[0] != written(cells)[1]).any()
+    assert (written(cells)[:, : functional.columns.sum()] == functional(cells)).all()
+    np.testing.assert_array_equal(written(cells[1:2])[0], written(cells)[1])
+
+
+def test_as_written_reads_graphs_larger_than_any_learnt() -> None:
+    small = GraphBatch.from_graphs([Graph(["input", "conv", "output"], np.eye(3, k=1, dtype=int))])
+    extractor = FeatureExtractor.of(small, as_written=True)
+    large = GraphBatch.from_graphs([Graph(["input", "conv", "conv", "conv", "output"], np.eye(5, k=1, dtype=int))])
+    assert extractor(large).shape == extractor(small).shape

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +59,6 @@ BACKEND_TESTS = {
     "light_squeezenet": "squeezenet1_1",
     "light_vgg19": "vgg19",
 }
-
-
-@pytest.fixture(scope="module")
-def models() -> Any:
-    """torchvision's model definitions; its compiled operators are not needed and may not fit the installed torch."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for _ in range(20):
-        try:
-            return import_module("torchvision").models
-        except ImportError:
-            pytest.skip("needs torchvision's model definitions: pip install torchvision")
-        except RuntimeError as error:  # "operator torchvision::nms does not exist"
-            missing = str(error).partition("torchvision::")[2].split(" ")[0]
-            if not missing:
-                raise
-            library.define(f"{missing}(Tensor input) -> Tensor")
-    raise AssertionError("torchvision cannot be imported")
 
 
 def definition(models: Any, name: str, options: dict[str, Any]) -> nn.Module:
