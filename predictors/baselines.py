@@ -188,6 +188,7 @@ class TreeEnsemble(FeatureBaseline):
             max_features=self.max_features,
             min_samples_leaf=self.min_samples_leaf,
             random_state=self.seed,
+            n_jobs=1,  # threads of a surrounding joblib backend would add the trees up in any order
         )
 
 

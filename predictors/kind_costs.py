@@ -87,7 +87,9 @@ class KindCosts(Predictor):
         if len(left_over):
             from sklearn.ensemble import ExtraTreesRegressor
 
-            trees = ExtraTreesRegressor(self.trees, max_features=0.5, min_samples_leaf=2, random_state=self.seed)
+            trees = ExtraTreesRegressor(
+                self.trees, max_features=0.5, min_samples_leaf=2, random_state=self.seed, n_jobs=1
+            )
             self._regressor = trees.fit(described, left_over)
 
     def _predict(self, graphs: Columns) -> NDArray[np.float64]:
