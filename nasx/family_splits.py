@@ -13,6 +13,7 @@ networks that test; here it can only be chosen by rows that validate.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,17 +102,17 @@ class FamilySplit(Protocol):
         each = [int((~self.fold(name)._tests(families)[rows]).sum()) for name in self.folds(families)]
         return max(0, max(each) - self.validation_size)
 
+    @abstractmethod
     def folds(self, families: Families) -> tuple[str, ...]:
         """The families that are left out one after the other; ``("all",)`` where all are tested on at once."""
-        raise NotImplementedError
 
     def fold(self, family: str) -> FamilySplit:
         """The split in which this family is tested on."""
         return self
 
+    @abstractmethod
     def _tests(self, families: Families) -> NDArray[np.bool_]:
         """Which rows of the table test."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
