@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +21,7 @@ from nasx.predictors.memory import halving
 from nasx.predictors.random_walks import visits, walk_features
 from nasx.predictors.scaling import MonotoneMap, Scaling, ScoreMap, TargetScaler
 from nasx.predictors.signal_features import signal_features
+from nasx.predictors.threads import for_each
 from nasx.predictors.trainer import TrainingConfig
 from nasx.search_spaces.batch import GraphBatch
 
@@ -248,21 +248,6 @@ class FittedNetwork:
     def _blank_inputs(self) -> Inputs:
         """Inputs of some graph, for their shape."""
         return self.inputs(GraphBatch([[0]], [[[False]]], [1], self.vocabulary))
-
-
-def for_each(do: Callable[[NDArray[np.intp]], None], chunks: list[NDArray[np.intp]], device: torch.device) -> None:
-    """Handles chunks, on a CPU each thread its own: a chunk is too small to be shared between threads."""
-    threads = min(torch.get_num_threads(), len(chunks)) if device.type == "cpu" else 1
-    if threads < 2:
-        for rows in chunks:
-            do(rows)
-        return
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(do, chunks))
-    finally:
-        torch.set_num_threads(before)
 
 
 def _joined(*arrays: Array | None) -> Array | None:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nasx.predictors.fitted_network import Build, FittedNetwork, TorchConfig, for_each
+from nasx.predictors.fitted_network import Build, FittedNetwork, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import LayerEncoder
 from nasx.predictors.memory import halving
 from nasx.predictors.network_inputs import NODES_A_BUCKET, NetworkInputs
 from nasx.predictors.scaling import ScoreMap, TargetScaler
+from nasx.predictors.threads import for_each
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs, as_packed

@@ -22,6 +22,7 @@ from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.memory import halving
 from nasx.predictors.network_inputs import Bucketed
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
+from nasx.predictors.threads import threads_for
 from nasx.predictors.trainer import train
 from nasx.search_spaces.errors import UsageError, unknown
 
@@ -110,17 +111,18 @@ class TorchPredictor(Predictor):
                 inputs = fitted.inputs(graphs)
                 if config.consistency:
                     copies = fitted.inputs(first_reorderings(graphs)) if config.copies == "reordered" else inputs
-            train(
-                network,
-                inputs,
-                copies,
-                torch.from_numpy(scaled).to(device, torch.float32),
-                config,
-                members=1 if self.reads_packed else config.members,  # members share the batches of whole networks
-                direction=self.direction,
-                validate=None if validation is None else lambda: fitted.quality(*validation),
-                progress=progress,
-            )
+            with threads_for(network):
+                train(
+                    network,
+                    inputs,
+                    copies,
+                    torch.from_numpy(scaled).to(device, torch.float32),
+                    config,
+                    members=1 if self.reads_packed else config.members,  # members share the batches of whole networks
+                    direction=self.direction,
+                    validate=None if validation is None else lambda: fitted.quality(*validation),
+                    progress=progress,
+                )
             if config.process_vote and inputs.summary is not None:
                 some = torch.randperm(len(targets))[:MOST_ROWS].numpy()
                 features, metric = inputs.summary.cpu().numpy()[some], config.process_metric
