@@ -20,7 +20,7 @@ from nasx.latency_files import NetworkFile, network_files
 from nasx.latency_journal import Journal
 from nasx.latency_machine import describe_machine
 from nasx.latency_process import Worker
-from nasx.latency_stopwatch import onnxruntime_package
+from nasx.latency_stopwatch import CLOCKS, onnxruntime_package
 from nasx.latency_table import Measured, write_measured
 from nasx.search_spaces.errors import UsageError, unknown
 
@@ -39,6 +39,8 @@ class Settings:
         seconds: As many more runs as fit into so many seconds, the reference network's included.
         batch_size: Images at once; None for what the file says.
         shapes: Shapes of inputs that files leave open.
+        clock: "wall", or "processor": only time in which a processor worked on the network, whoever else wanted it; for
+            one thread of the CPU, where that is the latency on a machine with nothing else to do.
     """
 
     provider: str = "CPUExecutionProvider"
@@ -48,6 +50,7 @@ class Settings:
     seconds: float = 0.2
     batch_size: int | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    clock: str = "wall"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -60,6 +63,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least {least}; got {value}")
+        if self.clock not in CLOCKS:
+            raise unknown("clock", self.clock, CLOCKS)
+        if self.clock == "processor" and (self.threads, self.provider) != (1, "CPUExecutionProvider"):
+            raise UsageError("--clock processor counts one thread of the CPU; use --clock wall, or --threads 1 there")
 
 
 def measure(

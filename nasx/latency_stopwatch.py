@@ -16,6 +16,8 @@ from nasx.search_spaces.errors import NasxError
 _MOST_RUNS = 2_000
 _TURN = 0.003  # seconds of the network between two runs of the reference
 _SIDE = 128
+CLOCKS = {"wall": time.perf_counter_ns, "processor": time.thread_time_ns}
+"""What tells how long a run took: time, or the processor's time for the thread that runs the network."""
 
 
 class Stopwatch:
@@ -28,12 +30,13 @@ class Stopwatch:
     runs of the reference around it is what can be repeated.
 
     Args:
-        settings: ``provider``, ``threads``, ``warmup``, ``runs``, ``seconds`` and ``shapes``, as in
+        settings: ``provider``, ``threads``, ``warmup``, ``runs``, ``seconds``, ``shapes`` and ``clock``, as in
             ``nasx.latency_measure.Settings``.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
+        self._now = CLOCKS[settings["clock"]]
         member = Member("mobilenetv2", "reference", MobileNetV2(resolution=_SIDE), folded=True)
         self.reference = self._ready(with_weights(member.model()).SerializeToString())
         for _ in range(settings["warmup"]):
@@ -57,15 +60,15 @@ class Stopwatch:
         for _ in range(settings["warmup"]):
             network()
             self.reference()
-        references, turns = [_timed(self.reference)], [_turn(network)]
+        references, turns = [self._timed(self.reference)], [self._turn(network)]
         begin = time.perf_counter()
         while True:
-            references.append(_timed(self.reference))
+            references.append(self._timed(self.reference))
             runs = sum(len(times) for times in turns)
             long_enough = time.perf_counter() - begin >= settings["seconds"]
             if runs >= settings["runs"] and (long_enough or runs >= _MOST_RUNS):
                 break
-            turns.append(_turn(network))
+            turns.append(self._turn(network))
         around = (np.array(references[1:]) + references[:-1]) / 2
         ratios = np.array([np.median(times) for times in turns]) / around
         low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
@@ -87,20 +90,18 @@ class Stopwatch:
         feeds = {value.name: _numbers(value, shapes.get(value.name)) for value in session.get_inputs()}
         return lambda: session.run(None, feeds)
 
+    def _timed(self, run: Callable[[], Any]) -> float:
+        """How long a run took, in ms."""
+        start = self._now()
+        run()
+        return (self._now() - start) / 1e6
 
-def _timed(run: Callable[[], Any]) -> float:
-    """How long a run took, in ms."""
-    start = time.perf_counter_ns()
-    run()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
-def _turn(run: Callable[[], Any]) -> list[float]:
-    end = time.perf_counter() + _TURN
-    times: list[float] = []
-    while not times or time.perf_counter() < end:
-        times.append(_timed(run))
-    return times
+    def _turn(self, run: Callable[[], Any]) -> list[float]:
+        end = time.perf_counter() + _TURN
+        times: list[float] = []
+        while not times or time.perf_counter() < end:
+            times.append(self._timed(run))
+        return times
 
 
 def onnxruntime_package() -> Any:

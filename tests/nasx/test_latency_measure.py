@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from nasx import latency_measure
 from nasx.benchmark import load_benchmark
 from nasx.latency_facts import read_facts
 from nasx.latency_measure import Settings, measure, measured_so_far
+from nasx.latency_stopwatch import Stopwatch
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.onnx_network import read_onnx
 
@@ -149,6 +151,19 @@ def test_killed_nothing_is_lost(tmp_path: Path) -> None:
     every = records(journal)
     assert every[: len(kept)] == kept
     assert sorted(record["network"] for record in every) == [f"net-{number:02d}" for number in range(12)]
+
+
+def test_the_processor_s_clock_does_not_count_waiting() -> None:
+    settings = asdict(Settings(warmup=0, runs=1, seconds=0.0, clock="processor"))
+    waiting, wall = Stopwatch(settings)._timed(lambda: time.sleep(0.2)), Stopwatch({**settings, "clock": "wall"})
+    assert waiting < 100 < wall._timed(lambda: time.sleep(0.2))
+
+
+def test_the_processor_s_clock_is_for_one_thread() -> None:
+    with pytest.raises(UsageError, match="--clock processor counts one thread"):
+        Settings(clock="processor", threads=2)
+    with pytest.raises(UsageError, match="unknown clock 'sun'; known: processor, wall"):
+        Settings(clock="sun")
 
 
 def test_another_batch_size(tmp_path: Path) -> None:
