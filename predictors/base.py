@@ -40,6 +40,9 @@ class Predictor(ABC):
     wrongly is checked here once. Larger predictions always mean larger targets; `direction` only says which end of
     the targets is the good one.
 
+    A parameter `as_written`, where a class has it, makes it read the parts of cells that compute nothing as well: a
+    device spends time and energy on them. Whoever predicts what a device needs sets it (`nasx.pareto_search` does).
+
     A class whose `reads_packed` is true is given packed graphs as they are, `PackedGraphs`; others get them padded.
     """
 

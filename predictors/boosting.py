@@ -22,14 +22,15 @@ class LightGBM(FeatureBaseline):
         learning_rate: Share of each tree that is added.
         leaves: Most leaves of a tree.
         min_samples_leaf: Fewest training graphs in a leaf.
+        as_written: Read the dead parts of cells as well, and what stands where: for latency and energy.
         seed: Of the rows and features that each tree sees.
         direction: Which end of the targets is the good one; trees do not use it.
 
     Raises:
         UsageError: At fit, if the package lightgbm is not installed.
 
-    >>> LightGBM(trees=100)
-    LightGBM(trees=100, learning_rate=0.05, leaves=15, min_samples_leaf=3, seed=0, direction='maximize')
+    >>> LightGBM(trees=5)
+    LightGBM(trees=5, learning_rate=0.05, leaves=15, min_samples_leaf=3, as_written=False, seed=0, direction='maximize')
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class LightGBM(FeatureBaseline):
         learning_rate: float = 0.05,
         leaves: int = 15,
         min_samples_leaf: int = 3,
+        as_written: bool = False,
         seed: int = 0,
         direction: Direction = "maximize",
     ) -> None:
@@ -45,6 +47,7 @@ class LightGBM(FeatureBaseline):
         self.learning_rate = learning_rate
         self.leaves = leaves
         self.min_samples_leaf = min_samples_leaf
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
 
@@ -84,6 +87,7 @@ class XGBoost(FeatureBaseline):
         learning_rate: Share of each tree that is added.
         depth: Most splits from the root to a leaf.
         min_samples_leaf: Fewest training graphs in a leaf.
+        as_written: Read the dead parts of cells as well, and what stands where: for latency and energy.
         seed: Of the rows and features that each tree sees.
         direction: Which end of the targets is the good one; trees do not use it.
 
@@ -91,7 +95,7 @@ class XGBoost(FeatureBaseline):
         UsageError: At fit, if the package xgboost is not installed.
 
     >>> XGBoost(trees=100)
-    XGBoost(trees=100, learning_rate=0.05, depth=4, min_samples_leaf=2, seed=0, direction='maximize')
+    XGBoost(trees=100, learning_rate=0.05, depth=4, min_samples_leaf=2, as_written=False, seed=0, direction='maximize')
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class XGBoost(FeatureBaseline):
         learning_rate: float = 0.05,
         depth: int = 4,
         min_samples_leaf: int = 2,
+        as_written: bool = False,
         seed: int = 0,
         direction: Direction = "maximize",
     ) -> None:
@@ -107,6 +112,7 @@ class XGBoost(FeatureBaseline):
         self.learning_rate = learning_rate
         self.depth = depth
         self.min_samples_leaf = min_samples_leaf
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
 

@@ -126,6 +126,7 @@ class LayerCosts(PresetPredictor):
         preset: "default".
         options: Fields of the preset's configuration to change, for example `{"epochs": 80, "members": 3}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own, the logarithm of the ratio.
+        as_written: Changes nothing: whole networks are read as they are.
         seed: Of the initialisation and the order of the graphs.
         direction: Which end of the targets is the good one; only losses that favour the top use it.
         device: "auto", "cpu", "cuda" or another name that torch knows.

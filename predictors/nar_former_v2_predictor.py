@@ -31,6 +31,7 @@ class NARFormerV2(TorchPredictor):
             networks with attributes "network" (quick) or "network-paper" (as published).
         options: Fields of the preset's configuration to change, for example `{"epochs": 20, "width": 128}`.
         loss: A name of `loss_table.LOSS_TABLE`, for example "ranknet" or "list_mle"; None is the preset's own.
+        as_written: Read the dead parts of cells as well, whatever the options say: for latency and energy.
         seed: Of the initialisation, the order of the graphs and the dropout.
         direction: Which end of the targets is the good one; only losses that favour the top use it.
         device: "auto", "cpu", "cuda" or another name that torch knows.
@@ -51,6 +52,7 @@ class NARFormerV2(TorchPredictor):
         preset: str = "default",
         options: Mapping[str, Any] | None = None,
         loss: str | None = None,
+        as_written: bool = False,
         seed: int = 0,
         direction: Direction = "maximize",
         device: str = "auto",
@@ -58,6 +60,7 @@ class NARFormerV2(TorchPredictor):
         self.preset = preset
         self.options = options
         self.loss = loss
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
         self.device = device
@@ -67,7 +70,7 @@ class NARFormerV2(TorchPredictor):
         """The preset with the options put in."""
         if self.preset not in PRESETS:
             raise unknown("preset of nar-former-v2", self.preset, PRESETS)
-        return with_options(with_loss(PRESETS[self.preset], self.loss), self.options)  # type: ignore[no-any-return]
+        return with_options(with_loss(PRESETS[self.preset], self.loss), self.options, as_written=self.as_written)  # type: ignore[no-any-return]
 
     def _build(self, config: NARFormerV2Config, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)

@@ -27,6 +27,7 @@ class PresetPredictor(TorchPredictor):
         preset: Name of a configuration: "default" is quick on a CPU, "paper" is as published.
         options: Fields of the preset's configuration to change, for example `{"epochs": 20}`.
         loss: A name of `loss_table.LOSS_TABLE`, for example "ranknet" or "list_mle"; None is the preset's own.
+        as_written: Read the dead parts of cells as well, whatever the options say: for latency and energy.
         seed: Of the initialisation, the order of the graphs and the dropout.
         direction: Which end of the targets is the good one; only losses that favour the top use it.
         device: "auto", "cpu", "cuda" or another name that torch knows.
@@ -44,6 +45,7 @@ class PresetPredictor(TorchPredictor):
         preset: str = "default",
         options: Mapping[str, Any] | None = None,
         loss: str | None = None,
+        as_written: bool = False,
         seed: int = 0,
         direction: Direction = "maximize",
         device: str = "auto",
@@ -51,6 +53,7 @@ class PresetPredictor(TorchPredictor):
         self.preset = preset
         self.options = options
         self.loss = loss
+        self.as_written = as_written
         self.seed = seed
         self.direction = direction
         self.device = device
@@ -60,7 +63,7 @@ class PresetPredictor(TorchPredictor):
         """The preset with the loss and the options put in."""
         if self.preset not in self.presets:
             raise unknown(f"preset of {type(self).__name__}", self.preset, self.presets)
-        config = with_options(with_loss(self.presets[self.preset], self.loss), self.options)
+        config = with_options(with_loss(self.presets[self.preset], self.loss), self.options, as_written=self.as_written)
         for name in FEATURES:
             if getattr(config, name) and name not in self.reads:
                 raise UsageError(f"{type(self).__name__} does not read {name}; leave the option '{name}' off")

@@ -146,6 +146,7 @@ class TNASP(PresetPredictor):
         preset: "default" or "paper".
         options: Fields of the preset's configuration to change, for example `{"blocks": 6}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
+        as_written: Read the dead parts of cells as well, whatever the options say: for latency and energy.
         seed: Of the initialisation, the order of the graphs and the dropout.
         direction: Which end of the targets is the good one; only losses that favour the top use it.
         device: "auto", "cpu", "cuda" or another name that torch knows.

@@ -176,8 +176,13 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def with_options(config: TorchConfig, options: Mapping[str, Any] | None) -> Any:
+def with_options(config: TorchConfig, options: Mapping[str, Any] | None, *, as_written: bool = False) -> Any:
     """A configuration with some fields changed.
+
+    Args:
+        config: The configuration.
+        options: Fields and their new values.
+        as_written: Whether graphs are read with their dead parts, whatever the configuration says.
 
     Raises:
         UsageError: If a field, a choice or a loss does not exist, or a value is of another kind than the one it
@@ -202,7 +207,7 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None) -> Any:
     for name in changed.losses:
         if name not in LOSSES:
             raise unknown("loss", name, LOSSES)
-    return changed
+    return dataclasses.replace(changed, pruned=False) if as_written else changed
 
 
 def _alike(old: object, new: object) -> bool:

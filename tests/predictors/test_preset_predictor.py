@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 
-from nasx.predictors import PREDICTORS, make_predictor
+from nasx.predictors import PREDICTORS, load_predictor, make_predictor
 from nasx.predictors.preset_predictor import PresetPredictor
 from nasx.predictors.torch_predictor import TorchPredictor
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
+from nasx.search_spaces.nasbench201 import NASBench201
 
 NETWORKS = [name for name in PREDICTORS if isinstance(make_predictor(name), TorchPredictor)]
 PRESETS = [
@@ -23,9 +26,28 @@ PRESETS = [
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_takes_the_same_parameters(name: str) -> None:
     given = {"loss": "list_mle", "seed": 3, "direction": "minimize", "device": "cpu", "options": {"epochs": 2}}
+    given["as_written"] = True
     predictor = clone(make_predictor(name, **given))
     assert given.items() <= predictor.get_params().items()
     assert (predictor.config.losses, predictor.config.epochs) == ({"list_mle": 1.0}, 2)
+    assert not predictor.config.pruned
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if make_predictor(name).config.pruned])
+def test_as_written_tells_dead_parts_apart(name: str, tmp_path: Path) -> None:
+    space = NASBench201()
+    bare = ("nor_conv_3x3", "none", "none", "nor_conv_3x3", "none", "none")
+    twins = space.graphs([bare, (*bare[:2], "nor_conv_3x3", *bare[3:]), (*bare[:2], "avg_pool_3x3", *bare[3:])])
+    assert len({graph.canonical_hash() for graph in twins}) == 1
+    cells = GraphBatch.concatenate([twins, space.graphs(space.samples(20, np.random.default_rng(0)))])
+    for as_written, different in ((False, 1), (True, 3)):
+        predictor = make_predictor(name, as_written=as_written, options={"epochs": 1, "min_steps": 2})
+        predictor.fit(cells, np.arange(23.0))
+        network = predictor._fitted  # type: ignore[attr-defined]
+        assert np.unique(network.scores(network.readable(twins)), axis=1).shape[1] == different
+        if predictor.knows_uncertainty:
+            assert len(set(predictor.predict_distribution(twins)[1].tolist())) == different
+    assert load_predictor(predictor.save(tmp_path)).predict(twins).tolist() == predictor.predict(twins).tolist()
 
 
 @pytest.mark.parametrize("name", PRESETS)
