@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -13,7 +11,7 @@ import numpy as np
 
 from nasx.guide import Guide
 from nasx.store import Evaluation
-from nasx.strategies.guided import Proposal, ask_unseen
+from nasx.strategies.guided import Proposal
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -75,15 +73,14 @@ class StrategyCandidates:
         for evaluation in history:
             if evaluation.key not in self._told:
                 self._told.add(evaluation.key)
-                self._strategy.tell([evaluation.architecture], [evaluation.value])
-        known = {evaluation.key: evaluation.value for evaluation in history}
-        values = [value for value in known.values() if not math.isnan(value)]
-        lie = statistics.median(values) if values else math.nan
+                self._strategy.tell([evaluation.architecture], [self._guide.outcome(evaluation)])
+        known = {evaluation.key: self._guide.outcome(evaluation) for evaluation in history}
+        lie = self._guide.usual(history)
         known |= {trial.user_attrs["key"]: lie for trial in pending}
         proposals: list[Proposal] = []
         avoided = 0
         if not self._guide.exhausted(len(known)):
-            proposals, avoided = ask_unseen(self._strategy, 1, known, self._guide.buildable)
+            proposals, avoided = self._guide.ask(self._strategy, known)
         self.dry = not proposals
         self.round = len(history)
         return (proposals[0], self.round, avoided) if proposals else None
@@ -178,7 +175,7 @@ class RankedCandidates:
         self.round = 1 + max(0, results - self._initial) // self._batch
         fit, self._fitted_on = results > self._fitted_on, results
         also = [
-            (self._guide.space.parse(trial.user_attrs["architecture"]), float(trial.user_attrs["predicted"]))
+            (self._guide.space.parse(trial.user_attrs["architecture"]), trial.user_attrs["predicted"])
             for trial in pending
             if trial.user_attrs.get("predicted") is not None
         ]
@@ -190,7 +187,7 @@ class RankedCandidates:
             _fulfil(self._job, self._work, *work)
 
     def _work(
-        self, index: int, history: list[Evaluation], also: list[tuple[Any, float]], taken: set[str], fit: bool
+        self, index: int, history: list[Evaluation], also: list[tuple[Any, Any]], taken: set[str], fit: bool
     ) -> tuple[list[Proposal], int]:
         if fit or self._fitted is None:
             self._fitted = self._guide.fit(self._predictor, index, history, also)

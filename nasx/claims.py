@@ -212,7 +212,7 @@ class Claims(TrialStore):
         self,
         trial: FrozenTrial,
         state: optuna.trial.TrialState,
-        notes: Mapping[str, str],
+        notes: Mapping[str, Any],
         values: list[float] | None = None,
     ) -> bool:
         """Ends a trial; False if it had ended already."""

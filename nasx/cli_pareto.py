@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nasx.search_spaces.space import SearchSpace
     from nasx.strategies.goals import Goal
 
-_NOT_HERE = ("acquisition", "target", "rank_against", "workers", "timeout", "study", "dask", "slurm")
+_NOT_HERE = ("acquisition", "target", "rank_against")
 
 
 def one_objective(options: dict[str, Any]) -> bool:
@@ -103,7 +103,7 @@ def search_pareto(options: dict[str, Any], typed: Collection[str], *, out: Path 
         NasxError: Nothing that was evaluated is lost.
     """
     from nasx import runs
-    from nasx.cli_workers import terminated_like_interrupted
+    from nasx.cli_workers import check_workers, terminated_like_interrupted, workers_of
     from nasx.console import screen, search_progress
     from nasx.pareto_guide import takes_rows
     from nasx.pareto_search import make_goals, pareto_search
@@ -120,21 +120,26 @@ def search_pareto(options: dict[str, Any], typed: Collection[str], *, out: Path 
     rounds = {name: options[name] for name in ("budget", "initial", "batch", "exploration", "candidates")}
     common = {**subject.arguments, "strategy": options["strategy"], "seed": options["seed"], **rounds}
     check_rounds(guess, options["strategy"], rounds)
+    check_workers(options)
     name = "-".join([subject.name, options["strategy"], options["predictor"]]).replace(":", "-")
     folder = resume or runs.create_run(out, name, options)
     alone = options["storage"] is None
     label = " and ".join(goal.name for goal in goals.objectives)
     with runs.nothing_lost(folder), only_run(folder), terminated_like_interrupted():
-        with search_progress(f"{label} with {guess or 'no predictor'}") as progress:
+        with (
+            workers_of(options, folder) as workplace,
+            search_progress(f"{label} with {guess or 'no predictor'}") as progress,
+        ):
             result = pareto_search(
                 subject.space,
                 subject.objective,
                 predictor=guess,
                 **common,
                 storage=folder / runs.JOURNAL if alone else options["storage"],
-                study_name="nasx" if alone else folder.name,
+                study_name=options["study"] or ("nasx" if alone else folder.name),
                 resume=resume is not None,
                 progress=progress,
+                **workplace,
             )
         if guess and (subject.free if options["compare"] is None else options["compare"]):
             with search_progress(f"{label} without predictors") as progress:
@@ -296,7 +301,7 @@ def _refuse(names: Iterable[str]) -> None:
             "acquisition": "candidates are ranked by their expected gain in hypervolume",
             "target": "every --objective is a target",
             "rank_against": "every --objective is ranked against itself",
-        }.get(wrong[0], "they are evaluated one after the other")
+        }[wrong[0]]
         raise UsageError(
             f"--{wrong[0].replace('_', '-')} does not go with several objectives or limits: {why}; leave it out"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -18,7 +19,7 @@ from nasx.search_spaces.space import SearchSpace
 from nasx.store import Evaluation
 from nasx.strategies import make_strategy
 from nasx.strategies.base import Direction, Strategy
-from nasx.strategies.guided import Proposal, propose, unseen
+from nasx.strategies.guided import Proposal, ask_unseen, propose, unseen
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
@@ -74,9 +75,36 @@ class Guide:
         """Whether so many different architectures are all there are."""
         return self.space.size is not None and count >= self.space.size
 
+    def key(self, architecture: Hashable) -> str:
+        """What tells an architecture from those that need no evaluation of their own any more: its canonical key."""
+        return self.space.canonical_key(architecture)
+
+    def outcome(self, evaluation: Evaluation) -> Any:
+        """What a strategy is told of an evaluation."""
+        return evaluation.value
+
+    def usual(self, history: Sequence[Evaluation]) -> Any:
+        """The median outcome: what a strategy is told of an architecture that is still being evaluated."""
+        values = [evaluation.value for evaluation in history if not evaluation.failed]
+        return statistics.median(values) if values else math.nan
+
+    def best(self, history: Sequence[Evaluation]) -> float:
+        """The best value there is; NaN for none."""
+        values = [evaluation.value for evaluation in history if not evaluation.failed]
+        return (max if self.direction == "maximize" else min)(values, default=math.nan)
+
+    def ask(self, strategy: Strategy, known: dict[str, Any]) -> tuple[list[Proposal], int]:
+        """One new architecture of a strategy, if there is one, and the number of duplicates avoided.
+
+        Args:
+            strategy: The strategy.
+            known: Key -> what it is told of an architecture that has it.
+        """
+        return ask_unseen(strategy, 1, known, self.buildable, self.key)
+
     def random(self, rng: np.random.Generator, n: int, seen: Collection[str]) -> tuple[list[Proposal], int]:
         """Random architectures that are new."""
-        return unseen(self.space, rng, n, seen, self.buildable)
+        return unseen(self.space, rng, n, seen, self.buildable, self.key)
 
     def fit(self, predictor: str | Predictor, index: int, history: Sequence[Evaluation], also: Known = ()) -> Any:
         """Fits a fresh predictor on the successful evaluations; None where there are fewer than two.
@@ -114,7 +142,7 @@ class Guide:
             index: The round.
             n: How many.
             history: The evaluations.
-            seen: Canonical keys that must not be proposed.
+            seen: Keys (:meth:`key`) that must not be proposed.
         """
         if self.exhausted(len(seen)):
             return [], 0

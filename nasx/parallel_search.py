@@ -8,16 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Any
 
+from nasx.candidates import Candidates, RankedCandidates, StrategyCandidates
 from nasx.claims import Claims
 from nasx.guide import Guide
 from nasx.search_progress import Progress
 from nasx.search_run import SearchRun
-from nasx.workers import InlineExecutor, ProcessWorkers, Workplace, answer
+from nasx.workers import ProcessWorkers, Workplace, answer
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from nasx.candidates import Candidates
     from nasx.predictors.base import Predictor
 
 _POLL = 1.0  # seconds between two looks at what the workers of other processes have done
@@ -28,10 +28,10 @@ class ParallelRun(SearchRun):
 
     Args:
         guide: Proposes.
-        objective: Evaluates: ``architecture -> float``.
         store: Where claims and evaluations are kept.
         workplace: Where evaluations run.
         timeout: Seconds after which an evaluation is given up; None for never.
+        shared: Whether other processes work on the same study.
         progress: Told about every step.
     """
 
@@ -40,16 +40,18 @@ class ParallelRun(SearchRun):
     def __init__(
         self,
         guide: Guide,
-        objective: Callable[[Any], float],
         store: Claims,
         workplace: Workplace,
         *,
         timeout: float | None = None,
+        shared: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        super().__init__(guide, objective, store, store.budget, progress)
-        self.executor, self.slots, self.call = workplace
-        self.timeout, self.inline = timeout, isinstance(workplace.executor, InlineExecutor)
+        super().__init__(guide, workplace.call, store, store.budget, progress)
+        self.executor, self.slots = workplace.executor, workplace.slots
+        self.timeout, self.inline, self.shared = timeout, workplace.inline, shared
+        if shared:
+            guide.salt = self.salt
         self.pending: list[FrozenTrial] = []
         self.trials: list[FrozenTrial] = []
         self._running: dict[Future[Any], tuple[FrozenTrial, float]] = {}
@@ -61,6 +63,20 @@ class ParallelRun(SearchRun):
     def salt(self) -> int:
         """A number of this process's own, so that the processes of a search do not all draw the same."""
         return zlib.crc32(self.store.heart.worker.encode()) or 1
+
+    def direct(self) -> None:
+        """The strategy proposes, and is told every value as it comes."""
+        self.run(StrategyCandidates(self.guide))
+
+    def guided(self, predictor: str | Predictor, initial: int, batch: int) -> Predictor | None:
+        """A predictor proposes, fitted again now and then; returns the one fitted on everything at the end."""
+        background = not self.inline
+        self.run(
+            RankedCandidates(
+                self.guide, predictor, initial, batch, self.slots, background=background, shared=self.shared
+            )
+        )
+        return self.guide.fit(predictor, len(self.history), self.history)  # type: ignore[no-any-return]
 
     def run(self, source: Candidates) -> None:
         """Evaluates candidates until the budget is spent or the source is dry, here and in every other process."""
@@ -82,10 +98,6 @@ class ParallelRun(SearchRun):
             self._stop()
             raise
         self.store.leave()
-
-    def last_fit(self, predictor: str | Predictor) -> Predictor | None:
-        """The predictor fitted on everything at the end."""
-        return self.guide.fit(predictor, len(self.history), self.history)  # type: ignore[no-any-return]
 
     def _look(self) -> None:
         """Reads what everybody has done."""

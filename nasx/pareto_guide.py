@@ -90,6 +90,28 @@ class ParetoGuide(Guide):
         make = partial(make_strategy, self.strategy, self.space, rng=self.rng(index), inner=inner)
         return make(goals=self.goals) if self.takes_rows else make()
 
+    def key(self, architecture: Hashable) -> str:
+        """Its canonical key; the architecture as it is written where a device is measured.
+
+        Cells that compute the same function need not take the same time: the faster one is worth an evaluation.
+        """
+        return self.space.format(architecture) if self.goals.of_device else super().key(architecture)
+
+    def outcome(self, evaluation: Evaluation) -> Any:
+        """The row of values; one number for a strategy that ignores values."""
+        return evaluation.values if self.takes_rows else evaluation.value
+
+    def usual(self, history: Sequence[Evaluation]) -> Any:
+        """The median of each value."""
+        known = [evaluation for evaluation in history if not evaluation.failed]
+        if not self.takes_rows:
+            return super().usual(known)
+        return np.median(self.rows(known), axis=0).tolist() if known else [math.nan] * len(self.goals.all)
+
+    def best(self, history: Sequence[Evaluation]) -> float:
+        """NaN: there is a front, and no best value."""
+        return math.nan
+
     def rows(self, history: Sequence[Evaluation]) -> Floats:
         """The values ``(n, k)`` of evaluations."""
         return self.goals.rows([evaluation.values for evaluation in history])
@@ -130,8 +152,9 @@ class ParetoGuide(Guide):
             for goal, column, seed in zip(self.goals.all, rows.T, seeds, strict=True):
                 guess = predictor[goal.name]
                 if not is_exact(guess):
-                    written = {"as_written": True} if isinstance(guess, str) and goal.of_device else {}
-                    fresh = fresh_predictor(guess, seed=int(seed), direction=goal.direction, **written)
+                    # what a device needs depends on the dead parts of cells, too
+                    device = {"as_written": True} if goal.of_device else {}
+                    fresh = fresh_predictor(guess, seed=int(seed), direction=goal.direction, **device)
                     guess = fresh.fit(graphs, np.ascontiguousarray(column))
                 fitted[goal.name] = guess
             return fitted
@@ -168,7 +191,7 @@ class ParetoGuide(Guide):
             architecture = candidates[place]
             if architecture in known_already or not self.buildable(architecture):
                 return False
-            key = self.space.canonical_key(architecture)
+            key = self.key(architecture)
             if key in seen or key in taken:
                 avoided += 1
                 return False

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasx.benchmark import Benchmark, BudgetSpent
+from nasx.benchmark import Benchmark
+from nasx.claims import refuse_shared
 from nasx.metric import find_metric, infer_metric
 from nasx.metrics import Direction, check_direction
+from nasx.parallel_search import ParallelRun
 from nasx.pareto_guide import ParetoGuide, predictor_for
+from nasx.pareto_measure import MeasureRow
 from nasx.pareto_result import ParetoResult, Truth
-from nasx.pareto_store import ParetoStore
-from nasx.search_loop import check_search
+from nasx.pareto_store import ParetoClaims, ParetoStore
+from nasx.search_loop import check_search, label_of
 from nasx.search_progress import Progress
 from nasx.search_run import SearchRun
 from nasx.search_spaces import get_search_space
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.space import SearchSpace, check_variety
-from nasx.store import Evaluation, open_storage
+from nasx.store import open_storage
 from nasx.strategies.goals import Goal, Goals
+from nasx.workers import Call, evaluating
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
 
 Floats = NDArray[np.float64]
-Objective = Callable[[Any], Sequence[float]]
+Objective = Callable[[Any], Sequence[float] | Mapping[str, float]]
 
 
 def pareto_search(
@@ -54,6 +59,11 @@ def pareto_search(
     resume: bool = False,
     rank_all: bool = True,
     progress: Callable[[Progress], None] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    shared: bool = False,
+    heartbeat: float = 10.0,
 ) -> ParetoResult:
     """Searches a space for its Pareto front with few real evaluations.
 
@@ -65,8 +75,8 @@ def pareto_search(
     Args:
         space: The search space, or its name.
         objective: A benchmark, or a function that returns one number for every objective, then one for every limit
-            that is no objective, in the order they are named here. One that raises or returns NaN for an architecture
-            costs that evaluation only.
+            that is no objective, in the order they are named here; or a mapping with these names. One that raises or
+            returns NaN for an architecture costs that evaluation only.
         objectives: What to optimise: metrics of the benchmark, or what the function's numbers are called.
         limits: The worst values allowed: ``{"latency_ms": 5}``. At most for what is to be small, at least for what is
             to be large; of objectives or of other metrics.
@@ -89,6 +99,11 @@ def pareto_search(
         resume: Whether to continue the study in the storage.
         rank_all: Whether to score every architecture of a benchmark at the end (Kendall's tau comes from there).
         progress: Called before every step.
+        workers: How many evaluations run at once; this and what follows are as in :func:`nasx.search`.
+        executor: Where evaluations run instead: any :class:`concurrent.futures.Executor`.
+        timeout: Seconds after which an evaluation is given up.
+        shared: Whether other processes work on the same study.
+        heartbeat: Seconds between two signs of life in a shared study.
 
     Returns:
         The result; see :class:`nasx.pareto_result.ParetoResult`.
@@ -122,13 +137,26 @@ def pareto_search(
         space, strategy, goals, seed, allowed,
         exploration=exploration, candidates=candidates, reference=bound, own_deviations=own_deviations,
     )  # fmt: skip
-    store = ParetoStore(space, open_storage(storage), goals, study_name=study_name, resume=resume)
-    run = ParetoRun(guide, objective, store, budget, progress)  # type: ignore[arg-type]
-    fitted = None
-    if guesses is None:
-        run.direct()
+    how = MeasureRow(tuple(goals.names))
+    run: SearchRun
+    if workers is None and executor is None and timeout is None and not shared:
+        store = ParetoStore(space, open_storage(storage), goals, study_name=study_name, resume=resume)
+        refuse_shared(store)
+        run = SearchRun(guide, Call(objective, how), store, budget, progress)
+        fitted = run.start(guesses, initial, batch)
     else:
-        fitted = run.guided(guesses, initial, batch)  # type: ignore[arg-type]
+        options = {
+            "space": space.name, "objective": label_of(objective), "predictor": _labels(guesses), "strategy": strategy,
+            "initial": initial, "batch": batch, "exploration": exploration, "candidates": candidates, "seed": seed,
+            "own_deviations": own_deviations, "reference": None if bound is None else bound.tolist(),
+        }  # fmt: skip
+        with evaluating(objective, workers, executor, timeout, how) as workplace:
+            claims = ParetoClaims(
+                space, open_storage(storage), goals, study_name=study_name, budget=budget, options=options,
+                heartbeat=heartbeat if shared else 0.0, resume=resume or shared, inline=workplace.inline,
+            )  # fmt: skip
+            run = ParallelRun(guide, claims, workplace, timeout=timeout, shared=shared, progress=progress)
+            fitted = run.start(guesses, initial, batch)
     if benchmark and not run.history:
         raise NasxError(
             f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}' "
@@ -141,45 +169,12 @@ def pareto_search(
         initial=initial,
         reference=bound,
         truth=Truth.of(benchmark, goals, bound) if benchmark else None,
-        predictors=fitted,  # type: ignore[arg-type]
+        predictors=fitted,
         benchmark=benchmark if rank_all else None,
         labels=[benchmark.metrics[name].label if benchmark else name.replace("_", " ") for name in goals.names],
         watch=guide.watch,
         report=run.report,
     )
-
-
-class ParetoRun(SearchRun):
-    """One search in progress, where an evaluation gives a row of values."""
-
-    guide: ParetoGuide
-
-    def _evaluate(self, architecture: Hashable) -> tuple[tuple[float, ...], str | None]:
-        """The values, or NaN and the reason where one of them is missing."""
-        names = self.guide.goals.names
-        try:
-            if isinstance(self.objective, Benchmark):
-                answer: Any = [self.objective.query(architecture, name) for name in names]
-            else:
-                answer = self.objective(architecture)
-        except BudgetSpent:
-            raise
-        except (Exception, SystemExit) as error:  # what a user's objective raises costs one evaluation, not the search
-            return (math.nan,) * len(names), f"{type(error).__name__}: {error}"
-        row = _row(answer, names)
-        for name, value in zip(names, row, strict=True):
-            if not math.isfinite(value):
-                return (math.nan,) * len(names), f"{name} is {value}"
-        return row, None
-
-    def _outcome(self, evaluation: Evaluation) -> Any:
-        """The row of values; a strategy that ignores values is told one number."""
-        return evaluation.values if self.guide.takes_rows else evaluation.value
-
-    def report(self, phase: str, done: int | None = None) -> None:
-        """Tells the progress callback where the search stands; there is no best value."""
-        if self.progress is not None:
-            self.progress(Progress(phase, len(self.history) if done is None else done, self.budget, math.nan))
 
 
 def make_goals(
@@ -228,23 +223,9 @@ def make_goals(
     return Goals(tuple(Goal(name, direction(name), name in names, bounds.get(name)) for name in both))
 
 
-def _row(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
-    """What an objective returned, as one number a goal; NaN for what is no number."""
-    if isinstance(answer, str | bytes) or not hasattr(answer, "__len__"):
-        raise UsageError(
-            f"the objective returned {answer!r:.80}; it must return {len(names)} numbers: {', '.join(names)}"
-        )
-    if len(answer) != len(names):
-        raise UsageError(
-            f"the objective returned {len(answer)} values for {len(names)} goals; it must return {', '.join(names)}"
-        )
-    values = []
-    for value in answer:
-        try:
-            values.append(float(value))
-        except (TypeError, ValueError):
-            values.append(math.nan)
-    return tuple(values)
+def _labels(guesses: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Goal -> what its predictor is called when two processes compare what they were started with."""
+    return None if guesses is None else {name: label_of(guess) for name, guess in guesses.items()}
 
 
 def _reference(goals: Goals, reference: Mapping[str, float]) -> Floats:

@@ -11,7 +11,6 @@ import numpy as np
 
 from nasx.acquisition import check_acquisition
 from nasx.benchmark import Benchmark
-from nasx.candidates import RankedCandidates, StrategyCandidates
 from nasx.claims import Claims, refuse_shared
 from nasx.guide import Guide, fresh_predictor
 from nasx.parallel_search import ParallelRun
@@ -24,7 +23,7 @@ from nasx.search_spaces.space import SearchSpace, check_variety
 from nasx.store import TrialStore, open_storage
 from nasx.strategies import strategy_class
 from nasx.strategies.base import Direction
-from nasx.workers import InlineExecutor, evaluating
+from nasx.workers import Call, evaluating
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
@@ -127,40 +126,26 @@ def search(
         space, strategy, direction, seed, allowed,
         exploration=exploration, acquisition=acquisition, candidates=candidates,
     )  # fmt: skip
-    fitted: Predictor | None = None
+    run: SearchRun
     if workers is None and executor is None and timeout is None and not shared:
         store = TrialStore(space, open_storage(storage), study_name=study_name, direction=direction, resume=resume)
         refuse_shared(store)
-        run = SearchRun(guide, objective, store, budget, progress)
-        if predictor is None:
-            run.direct()
-        else:
-            fitted = run.guided(predictor, initial, batch)
+        run = SearchRun(guide, Call(objective), store, budget, progress)
+        fitted = run.start(predictor, initial, batch)
     else:
         options = {
-            "space": space.name, "objective": _label(objective), "predictor": _label(predictor), "strategy": strategy,
-            "initial": initial, "batch": batch, "exploration": exploration, "acquisition": acquisition,
-            "candidates": candidates, "seed": seed,
+            "space": space.name, "objective": label_of(objective), "predictor": label_of(predictor),
+            "strategy": strategy, "initial": initial, "batch": batch, "exploration": exploration,
+            "acquisition": acquisition, "candidates": candidates, "seed": seed,
         }  # fmt: skip
         with evaluating(objective, workers, executor, timeout) as workplace:
-            inline = isinstance(workplace.executor, InlineExecutor)
             claims = Claims(
                 space, open_storage(storage), study_name=study_name, direction=direction, budget=budget,
                 options=options, heartbeat=heartbeat if shared else 0.0, resume=resume or shared,
-                inline=inline,
+                inline=workplace.inline,
             )  # fmt: skip
-            run = parallel = ParallelRun(guide, objective, claims, workplace, timeout=timeout, progress=progress)
-            if shared:
-                guide.salt = parallel.salt
-            if predictor is None:
-                parallel.run(StrategyCandidates(guide))
-            else:
-                parallel.run(
-                    RankedCandidates(
-                        guide, predictor, initial, batch, workplace.slots, background=not inline, shared=shared
-                    )
-                )
-                fitted = parallel.last_fit(predictor)
+            run = ParallelRun(guide, claims, workplace, timeout=timeout, shared=shared, progress=progress)
+            fitted = run.start(predictor, initial, batch)
     if benchmark and not run.history:
         raise NasxError(
             f"none of the architectures drawn from {space.name} is among the {len(benchmark):,} of '{benchmark.name}'; "
@@ -180,7 +165,7 @@ def search(
     return result
 
 
-def _label(what: Any) -> str:
+def label_of(what: Any) -> str:
     """What to call an objective or a predictor when two processes compare what they were started with."""
     if isinstance(what, Benchmark):
         return "/".join(str(part) for part in (what.name, what.dataset, what.target) if part)

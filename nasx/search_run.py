@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nasx.guide import Guide
 from nasx.search_progress import Progress
 from nasx.store import Evaluation, TrialStore
-from nasx.strategies.guided import Proposal, ask_unseen
-from nasx.workers import measure
+from nasx.strategies.guided import Proposal
+from nasx.workers import Call
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor
@@ -22,7 +21,7 @@ class SearchRun:
 
     Args:
         guide: Proposes.
-        objective: Evaluates: ``architecture -> float``.
+        call: Evaluates: ``architecture -> what came of it, or NaN, and the reason``.
         store: Where evaluations are kept.
         budget: How many there are to be.
         progress: Told about every step.
@@ -31,16 +30,29 @@ class SearchRun:
     def __init__(
         self,
         guide: Guide,
-        objective: Callable[[Any], float],
+        call: Call,
         store: TrialStore,
         budget: int,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        self.guide, self.objective, self.store, self.budget = guide, objective, store, budget
-        self.space, self.direction, self.watch = guide.space, guide.direction, guide.watch
+        self.guide, self.call, self.store, self.budget = guide, call, store, budget
+        self.space, self.watch = guide.space, guide.watch
         self.progress = progress
         self.history: list[Evaluation] = []
         guide.report = self.report
+
+    def start(self, predictor: Any, initial: int, batch: int) -> Any:
+        """Evaluates until the budget is spent; returns the predictor fitted on everything at the end, if there is one.
+
+        Args:
+            predictor: What :meth:`nasx.guide.Guide.fit` takes, or None for none.
+            initial: Number of random architectures that come first with a predictor.
+            batch: Number of evaluations between two fits.
+        """
+        if predictor is None:
+            self.direct()
+            return None
+        return self.guided(predictor, initial, batch)
 
     def direct(self) -> None:
         """The strategy proposes one architecture at a time and is told its value.
@@ -52,12 +64,12 @@ class SearchRun:
         for index in range(self.budget):
             if self.guide.exhausted(len(known)):
                 break
-            proposals, avoided = ask_unseen(strategy, 1, known, self.guide.buildable)
+            proposals, avoided = self.guide.ask(strategy, known)
             if not proposals:
                 break  # the space has no architecture left
             self._round(index, lambda p=proposals, a=avoided: (p, a), size=1)  # type: ignore[misc]
             last = self.history[-1]
-            known[last.key] = self._outcome(last)
+            known[last.key] = self.guide.outcome(last)
             strategy.tell([last.architecture], [known[last.key]])
 
     def guided(self, predictor: str | Predictor, initial: int, batch: int) -> Predictor | None:
@@ -88,24 +100,16 @@ class SearchRun:
         done = len(self.history) + self.store.planned(index) - len(self.store.open_trials(index))
         for trial in self.store.open_trials(index):
             self.report("evaluating", done)
-            self.store.start(trial)
-            value, error = self._evaluate(self.space.parse(trial.user_attrs["architecture"]))
-            self.store.finish(trial, value, error)
+            if self.store.start(trial):
+                with self.store.evaluating(trial):
+                    value, error = self.call(self.space.parse(trial.user_attrs["architecture"]))
+                self.store.finish(trial, value, error)
             done += 1
         self.history += self.store.evaluations(index)
-
-    def _evaluate(self, architecture: Hashable) -> tuple[Any, str | None]:
-        """What came of an evaluation, or NaN and the reason."""
-        return measure(self.objective, architecture)
-
-    def _outcome(self, evaluation: Evaluation) -> Any:
-        """What a strategy is told of an evaluation."""
-        return evaluation.value
 
     def report(self, phase: str, done: int | None = None) -> None:
         """Tells the progress callback where the search stands."""
         if self.progress is None:
             return
-        values = [evaluation.value for evaluation in self.history if not evaluation.failed]
-        best = (max if self.direction == "maximize" else min)(values, default=math.nan)
-        self.progress(Progress(phase, len(self.history) if done is None else done, self.budget, best))
+        done = len(self.history) if done is None else done
+        self.progress(Progress(phase, done, self.budget, self.guide.best(self.history)))

@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 from nasx.benchmark import Benchmark, BudgetSpent
 from nasx.search_spaces.errors import NasxError, UsageError
 
-Measured = tuple[float, str | None]
-"""A value and None, or NaN and the reason why there is none."""
+Measured = tuple[Any, str | None]
+"""What was measured (mostly a number) and None, or NaN and the reason why there is nothing."""
+
+Measure = Callable[[Callable[[Any], Any], Hashable], Measured]
+"""Asks an objective for what is to be measured of an architecture."""
 
 _loaded: dict[str, Callable[[Any], Any]] = {}  # the objective a worker process has unpacked, by its digest
 
 
-def measure(objective: Callable[[Any], Any], architecture: Hashable) -> Measured:
+def measure(objective: Callable[[Any], Any], architecture: Hashable) -> tuple[float, str | None]:
     """Asks an objective for the value of an architecture.
 
     Whatever it raises, and whatever it returns that is no finite number, is a failed evaluation with a reason. Only
@@ -48,13 +51,14 @@ class Unloadable(NasxError):
 
 
 class Call:
-    """An objective on its way to a worker: called with an architecture, it answers as :func:`measure` does.
+    """An objective on its way to a worker: called with an architecture, it answers as its ``how`` does.
 
     In this process it is the objective itself. Sent to another one it travels by value (cloudpickle), so that functions
     of ``__main__``, notebooks and lambdas arrive too; a worker process unpacks it once, not once an evaluation.
 
     Args:
         objective: The objective.
+        how: How it is asked; :func:`measure` asks for one number. It is pickled when it is sent.
 
     Raises:
         Unloadable: When it is sent and cannot be packed, or called where it cannot be unpacked.
@@ -63,8 +67,9 @@ class Call:
     (4.0, None)
     """
 
-    def __init__(self, objective: Callable[[Any], Any]) -> None:
+    def __init__(self, objective: Callable[[Any], Any], how: Measure = measure) -> None:
         self._objective: Callable[[Any], Any] | None = objective
+        self._how = how
         self._packed: bytes | None = None
         self._digest = ""
 
@@ -88,8 +93,8 @@ class Call:
             self._digest = hashlib.sha256(self._packed).hexdigest()
 
     def __call__(self, architecture: Hashable) -> Measured:
-        """The value of an architecture, or NaN and a reason."""
-        return measure(self._objective or self._unpacked(), architecture)
+        """What was measured of an architecture, or NaN and a reason."""
+        return self._how(self._objective or self._unpacked(), architecture)
 
     def prepare(self) -> None:
         """Unpacks the objective in a fresh worker process, before any evaluation's time runs."""
@@ -115,7 +120,7 @@ class Call:
     def __getstate__(self) -> dict[str, Any]:
         """The packed objective, whatever packs this object."""
         self.pack()
-        return {"_objective": None, "_packed": self._packed, "_digest": self._digest}
+        return {"_objective": None, "_how": self._how, "_packed": self._packed, "_digest": self._digest}
 
 
 class InlineExecutor(Executor):
@@ -188,14 +193,14 @@ def answer(future: Future[Measured], timeout: float | None = None, *, broken_is_
 
     Raises:
         NasxError: If no further evaluation would fare better: the objective cannot be loaded, the executor is broken,
-            the benchmark's budget is spent.
+            what the objective returns makes no sense at all, the benchmark's budget is spent.
     """
     if future.cancelled():
         return math.nan, "the evaluation was cancelled"
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, (BudgetSpent, Unloadable)):
+    if isinstance(error, (BudgetSpent, Unloadable, UsageError)):
         raise error
     if isinstance(error, (TimeoutError, FutureTimeout)):
         return math.nan, f"no answer within {timeout:g} s; its process was ended" if timeout else f"timed out: {error}"
@@ -229,10 +234,15 @@ class Workplace(NamedTuple):
     slots: int
     call: Call
 
+    @property
+    def inline(self) -> bool:
+        """Whether this process waits for each evaluation, and may die of it."""
+        return isinstance(self.executor, InlineExecutor)
+
 
 @contextmanager
 def evaluating(
-    objective: Any, workers: int | None, executor: Executor | None, timeout: float | None
+    objective: Any, workers: int | None, executor: Executor | None, timeout: float | None, how: Measure = measure
 ) -> Iterator[Workplace]:
     """Where evaluations run; what is made here is ended here.
 
@@ -241,12 +251,13 @@ def evaluating(
         workers: How many at once, or None.
         executor: Where, or None for processes of this machine.
         timeout: Seconds an evaluation may take, or None.
+        how: How it is asked.
 
     Raises:
         UsageError: If the numbers make no sense.
         Unloadable: If the objective cannot be sent there.
     """
-    call = Call(objective)
+    call = Call(objective, how)
     if timeout is not None and not timeout > 0:
         raise UsageError(f"a timeout of {timeout:g} seconds leaves no time to evaluate; type a larger one")
     if workers is not None and workers < 1:

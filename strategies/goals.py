@@ -106,6 +106,11 @@ class Goals:
         return [goal for goal in self.all if goal.optimised]
 
     @property
+    def of_device(self) -> bool:
+        """Whether a device is measured in any of them."""
+        return any(goal.of_device for goal in self.all)
+
+    @property
     def limited(self) -> bool:
         """Whether any of them has a limit."""
         return any(goal.limit is not None for goal in self.all)

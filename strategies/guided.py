@@ -13,6 +13,8 @@ from nasx.strategies.base import Strategy
 
 Score = Callable[[Sequence[Hashable]], np.ndarray]
 Allowed = Callable[[Hashable], bool]
+Key = Callable[[Hashable], str]
+"""What tells an architecture from others; of those that share one, only one is ever proposed."""
 
 _PATIENCE = 50
 _SHORTLIST = 16_384  # more than any strategy looks at by default, so that only larger searches forget
@@ -24,7 +26,7 @@ class Proposal:
 
     Attributes:
         architecture: The architecture.
-        key: Its canonical key; no two evaluated architectures share one.
+        key: What tells it from others, mostly its canonical key; no two evaluated architectures share one.
         predicted: What the scoring function said of it, in the objective's unit; NaN where nobody asked it.
         predictions: The same where there are several goals, one value each; empty where nobody asked.
     """
@@ -75,7 +77,9 @@ def propose(
     _search(strategy, score, evaluated, candidates or _candidates(strategy), shortlist)
     ranked, scores = shortlist.ranked(), shortlist.scores
     explore = min(n, round(exploration * n))
-    taken, avoided = _first_unseen(strategy.space, ranked, n - explore, set(seen), set(evaluated), allowed)
+    taken, avoided = _first_unseen(
+        strategy.space.canonical_key, ranked, n - explore, set(seen), set(evaluated), allowed
+    )
     proposals = [Proposal(architecture, key, scores[architecture]) for key, architecture in taken.items()]
     missing = n - len(proposals)
     random, more = unseen(strategy.space, strategy.rng, missing, {*seen, *taken}, allowed)
@@ -86,45 +90,62 @@ def propose(
 
 
 def unseen(
-    space: SearchSpace, rng: np.random.Generator, n: int, seen: Collection[str], allowed: Allowed | None = None
+    space: SearchSpace,
+    rng: np.random.Generator,
+    n: int,
+    seen: Collection[str],
+    allowed: Allowed | None = None,
+    key: Key | None = None,
 ) -> tuple[list[Proposal], int]:
-    """Samples ``n`` functionally different architectures whose canonical key is not in ``seen``.
+    """Samples ``n`` different architectures whose key is not in ``seen``.
+
+    Args:
+        space: The search space.
+        rng: Draws them.
+        n: How many.
+        seen: Keys that must not be proposed.
+        allowed: Says which architectures may be proposed; None allows every one.
+        key: What tells architectures from each other; the space's canonical key by default, which functional twins
+            share.
 
     Returns:
         The proposals, and the number of duplicates drawn on the way. Fewer than ``n`` where a small space is used up.
     """
+    key = key or space.canonical_key
     fresh: dict[str, Hashable] = {}
     avoided = 0
     for _ in range(_PATIENCE):
         wanted = n - len(fresh)
         if wanted <= 0:
             break
-        found, more = _first_unseen(space, space.samples(wanted, rng), wanted, {*seen, *fresh}, set(), allowed)
+        found, more = _first_unseen(key, space.samples(wanted, rng), wanted, {*seen, *fresh}, set(), allowed)
         fresh |= found
         avoided += more
     if len(fresh) < n and space.size is not None and space.size <= 100_000:
         everything = [space.architecture(int(i)) for i in rng.permutation(space.size)]
-        fresh |= _first_unseen(space, everything, n - len(fresh), {*seen, *fresh}, set(), allowed)[0]
-    return [Proposal(architecture, key) for key, architecture in fresh.items()], avoided
+        fresh |= _first_unseen(key, everything, n - len(fresh), {*seen, *fresh}, set(), allowed)[0]
+    return [Proposal(architecture, name) for name, architecture in fresh.items()], avoided
 
 
 def ask_unseen(
-    strategy: Strategy, n: int, known: dict[str, Any], allowed: Allowed | None = None
+    strategy: Strategy, n: int, known: dict[str, Any], allowed: Allowed | None = None, key: Key | None = None
 ) -> tuple[list[Proposal], int]:
-    """Asks a strategy until it has proposed ``n`` functionally new architectures.
+    """Asks a strategy until it has proposed ``n`` new architectures.
 
     A proposal that equals an evaluated one is not evaluated again: the strategy is told the value that is known.
 
     Args:
         strategy: The strategy; it is told the values of duplicates.
         n: How many proposals are wanted.
-        known: Canonical key -> what the strategy is told: the value (NaN where the evaluation failed) of everything
+        known: Key -> what the strategy is told: the value (NaN where the evaluation failed) of everything
             evaluated, a row of values where there are several goals.
         allowed: Says which architectures may be proposed; None allows every one.
+        key: What tells architectures from each other; the space's canonical key by default.
 
     Returns:
         The proposals (fewer than ``n`` only where the space has no more) and the number of duplicates avoided.
     """
+    key = key or strategy.space.canonical_key
     fresh: dict[str, Hashable] = {}
     avoided = 0
     for _ in range(_PATIENCE):
@@ -133,16 +154,16 @@ def ask_unseen(
         for architecture in strategy.ask(n - len(fresh)):
             if allowed is not None and not allowed(architecture):
                 continue
-            key = strategy.space.canonical_key(architecture)
-            if key in known:
-                strategy.tell([architecture], [known[key]])
-            if key in known or key in fresh:
+            name = key(architecture)
+            if name in known:
+                strategy.tell([architecture], [known[name]])
+            if name in known or name in fresh:
                 avoided += 1
             else:
-                fresh[key] = architecture
-    proposals = [Proposal(architecture, key) for key, architecture in fresh.items()]
+                fresh[name] = architecture
+    proposals = [Proposal(architecture, name) for name, architecture in fresh.items()]
     if len(proposals) < n:
-        random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh}, allowed)
+        random, more = unseen(strategy.space, strategy.rng, n - len(proposals), {*known, *fresh}, allowed, key)
         proposals, avoided = proposals + random, avoided + more
     return proposals, avoided
 
@@ -201,14 +222,14 @@ def _search(
 
 
 def _first_unseen(
-    space: SearchSpace,
+    key: Key,
     ranked: Sequence[Hashable],
     n: int,
     seen: set[str],
     ignore: set[Hashable],
     allowed: Allowed | None,
 ) -> tuple[dict[str, Hashable], int]:
-    """The first ``n`` architectures with a new canonical key, and how many twins of seen ones stood before them."""
+    """The first ``n`` architectures with a new key, and how many twins of seen ones stood before them."""
     taken: dict[str, Hashable] = {}
     avoided = 0
     for architecture in ranked:
@@ -216,9 +237,9 @@ def _first_unseen(
             break
         if architecture in ignore or (allowed is not None and not allowed(architecture)):
             continue
-        key = space.canonical_key(architecture)
-        if key in seen or key in taken:
+        name = key(architecture)
+        if name in seen or name in taken:
             avoided += 1
         else:
-            taken[key] = architecture
+            taken[name] = architecture
     return taken, avoided

@@ -84,6 +84,17 @@ def test_functions_of_ones_own(nasx, module: None, tmp_path: Path) -> None:  # t
     assert code == 0, text
 
 
+def test_several_workers(nasx, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    out = tmp_path / "run"
+    code, text = nasx(*FRONT, "--predictor", "none", "--workers", "2", "--out", out)
+    assert code == 0, text
+    assert len(pd.read_csv(out / "history.csv")) == 16
+    code, text = nasx("search", "--resume", out, "--budget", "18", "--workers", "3")
+    assert code == 0, text
+    history = pd.read_csv(out / "history.csv")
+    assert (len(history), history["architecture"].is_unique) == (18, True)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -96,7 +107,8 @@ def test_functions_of_ones_own(nasx, module: None, tmp_path: Path) -> None:  # t
         ([*CORA, "--limit", "latency=1", "--limit", "latency=2"], "given twice"),
         ([*FRONT, "--strategy", "evolution"], "one objective only"),
         ([*FRONT, "--acquisition", "ei"], "--acquisition does not go with several"),
-        ([*FRONT, "--workers", "2"], "--workers does not go with several"),
+        ([*FRONT, "--workers", "0"], "0 workers evaluate nothing"),
+        ([*FRONT, "--study", "ours"], "--study needs a --storage"),
         ([*FRONT, "--budget", "4"], "smaller than the initial"),
         ([*FRONT, "--objective", "my_goals:accuracy"], "not some of each"),
         (["search", "--objective", "my_goals:accuracy", "--objective", "my_goals:charm"], "with --space"),
