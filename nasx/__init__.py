@@ -55,7 +55,7 @@ _HOME = {
     "search": "nasx.search_loop",
 }
 
-_MODULES = ("optuna", "testing")
+_MODULES = ("optuna", "predictors", "search_spaces", "strategies", "testing")
 
 __all__ = [
     "ChoiceSpace",

@@ -34,6 +34,8 @@ from nasx.cli_workers import (
 )
 from nasx.search_spaces.errors import NasxError, UsageError
 
+_INTERRUPTED = 130  # what typer makes of an interrupt, without a word
+
 app = typer.Typer(
     name="nasx",
     help="Neural architecture search with a predictor in the loop.",
@@ -250,11 +252,16 @@ def main() -> None:
     if here not in sys.path:
         sys.path.append(here)  # so that my_module:MySpace is found in the current folder, after all that is installed
     try:
-        app(prog_name="nasx")
+        with terminated_like_interrupted():
+            app(prog_name="nasx")
     except NasxError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 1)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            _stop("interrupted", 1)
+        raise
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+import warnings
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,9 @@ from nasx.strategies.guided import Proposal
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Evaluation", "TrialStore", "open_storage"]
+__all__ = ["TRIES", "Evaluation", "TrialStore", "open_storage"]
+
+TRIES = 3  # processes that may die over one architecture before it is recorded as failed
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class TrialStore:
                 f"the storage already holds a study '{study_name}'; continue it with --resume or choose another --out"
             ) from error
         self._rounds: dict[int, list[optuna.trial.FrozenTrial]] = {}
+        self._died: dict[int, int] = {}  # how many processes had died over a trial when this one started it
         for trial in self.study.get_trials(deepcopy=False):
             if not {"round", "architecture", "key"} <= trial.user_attrs.keys():
                 raise UsageError(
@@ -134,14 +139,46 @@ class TrialStore:
         """The trials of a round without a result: never started, or left running by a process that died."""
         return [trial for trial in self._rounds.get(round_index, []) if not trial.state.is_finished()]
 
-    def start(self, trial: optuna.trial.FrozenTrial) -> None:
-        """Marks an open trial as running."""
+    def start(self, trial: optuna.trial.FrozenTrial) -> bool:
+        """Marks an open trial as running.
+
+        Returns:
+            Whether it is to be evaluated. One that three processes have died over is recorded as failed instead, so
+            that a search whose objective ends its process can be resumed at all.
+        """
         import optuna
 
         if trial.state == optuna.trial.TrialState.WAITING:
             number = self.study.ask().number
             if number != trial.number:
                 raise NasxError(f"trial {number} was taken by another process; give every run its own study")
+            self._died[trial.number] = 0
+            return True
+        died = self._died[trial.number] = int(trial.user_attrs.get("died", 0)) + 1  # the one that left it running, too
+        if died >= TRIES:
+            optuna.trial.Trial(self.study, trial._trial_id).set_user_attr("error", f"{TRIES} processes died over it")
+            self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            return False
+        if died > 0:
+            warnings.warn(
+                f"a process ended while it evaluated {trial.user_attrs['architecture']}, which is tried again; if the "
+                "objective ends its process, a search started with --workers 1 goes on by itself",
+                stacklevel=2,
+            )
+        optuna.trial.Trial(self.study, trial._trial_id).set_user_attr("died", died)
+        return True
+
+    @contextmanager
+    def evaluating(self, trial: optuna.trial.FrozenTrial) -> Iterator[None]:
+        """While a running trial is evaluated: a process that is interrupted, or told why it stops, has not died."""
+        import optuna
+
+        try:
+            yield
+        except BaseException:
+            with suppress(NasxError):
+                optuna.trial.Trial(self.study, trial._trial_id).set_user_attr("died", self._died[trial.number] - 1)
+            raise
 
     def finish(self, trial: optuna.trial.FrozenTrial, value: float, error: str | None) -> None:
         """Records the result of a running trial; NaN means failed."""

@@ -10,10 +10,16 @@ import tempfile
 from pathlib import Path
 
 
+def _found(program: str) -> str | None:
+    """Where a program of the server is; Debian keeps them off the PATH, one folder a version."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    return shutil.which(program) or (str(debian[-1]) if debian else None)
+
+
 def missing() -> str | None:
     """Why there can be no server here; None if there can."""
     for program in ("initdb", "pg_ctl"):
-        if shutil.which(program) is None:
+        if _found(program) is None:
             return f"PostgreSQL is not installed here ({program} is not on the PATH)"
     try:
         import psycopg  # noqa: F401
@@ -48,7 +54,7 @@ class PostgresServer:
 
     def _run(self, *command: str) -> None:
         subprocess.run(
-            [shutil.which(command[0]) or command[0], *command[1:]],
+            [_found(command[0]) or command[0], *command[1:]],
             user=self._user, cwd=self.folder, check=True, timeout=60, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

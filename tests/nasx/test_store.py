@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from nasx.search_spaces.errors import NasxError, UsageError
@@ -37,6 +38,33 @@ def test_a_plan_survives_the_process_and_is_finished_by_the_next(tmp_path: Path)
     assert evaluations[3].failed
     assert evaluations[3].error == "ValueError: no"
     assert {evaluation.duplicates_avoided for evaluation in evaluations} == {3}
+
+
+def test_what_three_processes_died_over_is_a_failed_evaluation_and_an_interrupt_is_no_death(tmp_path: Path) -> None:
+    proposals, _ = unseen(SPACE, np.random.default_rng(0), 2, ())
+    TrialStore(SPACE, open_storage(tmp_path / "journal.log")).plan(0, proposals, 0)
+
+    def trial_of(store: TrialStore) -> optuna.trial.FrozenTrial:
+        return store.open_trials(0)[0]
+
+    def opened() -> TrialStore:
+        return TrialStore(SPACE, open_storage(tmp_path / "journal.log"), resume=True)
+
+    for _ in range(5):
+        store = opened()
+        trial = trial_of(store)
+        assert store.start(trial)
+        with pytest.raises(KeyboardInterrupt), store.evaluating(trial):
+            raise KeyboardInterrupt
+    assert opened().start(trial_of(opened()))  # and there the process dies
+    for _ in range(2):
+        store = opened()
+        with pytest.warns(UserWarning, match="a process ended while it evaluated"):
+            assert store.start(trial_of(store))
+    store = opened()
+    assert not store.start(trial_of(store))
+    assert "3 processes died over it" in str(store.evaluations(0)[0].error)
+    assert store.start(opened().open_trials(0)[0])
 
 
 def test_half_a_plan_is_completed_without_repeats(tmp_path: Path) -> None:
