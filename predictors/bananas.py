@@ -87,6 +87,7 @@ DEFAULT = BANANASConfig(
     schedule="cosine",
     epochs=75,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 FEATURES = BANANASConfig(**{**DEFAULT.__dict__, "summary_features": True})

@@ -121,6 +121,7 @@ DEFAULT = GATESConfig(
     schedule="cosine",
     epochs=75,
     min_steps=400,
+    max_steps=1000,
     batch_size=128,
 )
 

@@ -155,6 +155,7 @@ DEFAULT = GCNConfig(
     schedule="cosine",
     epochs=75,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 

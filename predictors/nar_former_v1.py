@@ -181,6 +181,7 @@ DEFAULT = NARFormerConfig(
     schedule="cosine",
     epochs=60,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 

@@ -237,6 +237,7 @@ DEFAULT = NNFormerConfig(
     schedule="cosine",
     epochs=60,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 

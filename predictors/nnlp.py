@@ -138,6 +138,7 @@ DEFAULT = NNLPConfig(
     schedule="cosine",
     epochs=75,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 

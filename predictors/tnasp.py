@@ -132,6 +132,7 @@ DEFAULT = TNASPConfig(
     schedule="cosine",
     epochs=75,
     min_steps=200,
+    max_steps=1000,
     batch_size=128,
 )
 
