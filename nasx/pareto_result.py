@@ -154,7 +154,7 @@ class ParetoResult:
 
     @property
     def duplicates_avoided(self) -> int:
-        """Number of functional duplicates that were passed over instead of evaluated."""
+        """Number of duplicates that were passed over instead of evaluated: functional ones, unless a device is measured."""
         return sum({e.round: e.duplicates_avoided for e in self.evaluations_list}.values())
 
     @cached_property
