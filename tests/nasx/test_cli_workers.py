@@ -90,6 +90,17 @@ def test_terminated_like_interrupted_then_resumed_with_other_workers(
     assert not (folder / "run" / "lock").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ended_before_anything_began(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nasx.search_spaces.available", lambda: os.kill(os.getpid(), number))
+    before = signal.getsignal(signal.SIGTERM)
+    assert nasx("spaces") == 1
+    assert capsys.readouterr().err == "nasx: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_runs_of_the_same_command_share_a_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shared = ["--storage", folder / "shared.log", "--study", "ours"]
     evaluations = [*FIXED[:4], "builtins:len", *FIXED[5:]]
