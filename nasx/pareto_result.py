@@ -154,7 +154,8 @@ class ParetoResult:
 
     @property
     def duplicates_avoided(self) -> int:
-        """Number of duplicates that were passed over instead of evaluated: functional ones, unless a device is measured."""
+        """Number of duplicates that were passed over instead of evaluated: functional ones, or where a device is measured
+        exact ones."""
         return sum({e.round: e.duplicates_avoided for e in self.evaluations_list}.values())
 
     @cached_property
