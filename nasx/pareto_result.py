@@ -154,7 +154,7 @@ class ParetoResult:
 
     @property
     def duplicates_avoided(self) -> int:
-        """Number of duplicates passed over instead of evaluated: functional ones, or exact ones for a device's metrics."""
+        """Number of duplicates passed over instead of evaluated: functional ones, or exact ones for a device."""
         return sum({e.round: e.duplicates_avoided for e in self.evaluations_list}.values())
 
     @cached_property
