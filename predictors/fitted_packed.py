@@ -69,7 +69,7 @@ class FittedPacked(FittedNetwork):
         return self.source(graphs).inputs(graphs)
 
     def scores(self, graphs: PackedGraphs) -> NDArray[np.float32]:  # type: ignore[override]
-        """The members' scores `(E, B)` of readable graphs, bucket by bucket."""
+        """The members' scores `(E, B)` of readable graphs, part by part."""
         scores = np.empty((self.config.members, len(graphs)), dtype=np.float32)
         source = self.source(graphs)
         self.network.eval()
@@ -79,7 +79,7 @@ class FittedPacked(FittedNetwork):
             def score(rows: NDArray[np.intp]) -> None:
                 scores[:, rows] = self.network(source.inputs(graphs[rows])).cpu().numpy()
 
-            for_each(score, list(graphs.buckets(nodes)), self.device)
+            for_each(score, source.parts(graphs, nodes), self.device)
 
         halving(score_all, NODES_A_BUCKET, "nodes scored together")
         return scores

@@ -24,7 +24,7 @@ class Inputs(NamedTuple):
     codes: Tensor
     """Operation codes `(..., N)`, 0 where padded."""
     adjacency: Tensor
-    """Directed adjacency `(..., N, N)`, 0.0 or 1.0."""
+    """Directed adjacency `(..., N, N)`, 0.0 or 1.0; of whole networks in one row, `(1, 1, M)`, an `edges.EdgeList`."""
     mask: Tensor
     """1.0 where there is a node `(..., N)`."""
     nodes: Tensor | None = None

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasx.predictors.edges import node_sums
 from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Linear
@@ -99,7 +100,7 @@ class LayerCostsNetwork(nn.Module):
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
-        return self.costs(graphs).sum(-1) + self.constant.exp()
+        return node_sums(self.costs(graphs).unsqueeze(-1), graphs).squeeze(-1) + self.constant.exp()
 
 
 DEFAULT = LayerCostsConfig(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasx.predictors.edges import EdgeList
+from nasx.predictors.edges import EdgeList, node_sums
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear, lecun_initialisation
 from nasx.search_spaces.errors import UsageError
@@ -138,17 +138,17 @@ class NARFormerV2Network(nn.Module):
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
-        real = graphs.mask.unsqueeze(-1)  # (., B, N, 1)
         h = self.tokens(graphs.codes)
         h = h.expand(self.config.members, *h.shape[1:])
         if graphs.nodes is not None:
             nodes = graphs.nodes.expand(len(h), -1, -1, -1)
             h = torch.cat([h, nodes], dim=-1) if self.places is None else h + self.places(nodes)
+        counts = node_sums(graphs.mask.unsqueeze(-1), graphs)
         outputs = []
         for block in self.blocks:
             h = block(h, graphs.adjacency)
-            pooled = (h * real).sum(2)
-            outputs.append(pooled / real.sum(2) if self.config.readout == "mean" else pooled)
+            pooled = node_sums(h, graphs)  # (E, B, d)
+            outputs.append(pooled / counts if self.config.readout == "mean" else pooled)
         fused = outputs[-1] if self.fusion is None else self.fusion(torch.stack(outputs, dim=-2))
         return self.head(fused, graphs.summary)
 

@@ -1,7 +1,8 @@
-"""Whole networks on their way into a torch model: encoded when a batch needs them, in buckets of similar sizes.
+"""Whole networks on their way into a torch model: encoded when a batch needs them, without or with little padding.
 
-A batch of random networks is split into buckets (`PackedGraphs.buckets`), each padded and masked, so that padding never
-exceeds half of the work and memory is bounded by the nodes of a bucket, whatever the sizes.
+Models that do not need matrices of edges read all nodes of a batch in one row. For the others a batch of random
+networks is split into buckets of similar sizes (`PackedGraphs.buckets`), each padded and masked, so that padding never
+exceeds half of the work. Either way memory is bounded by the nodes of a part, whatever the sizes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nasx.predictors.edges import EdgeList
@@ -20,7 +22,7 @@ from nasx.predictors.layer_encoding import LayerEncoder
 from nasx.search_spaces.packed_graphs import PackedGraphs
 
 NODES_A_BUCKET = 4096
-"""Nodes that are padded and computed together."""
+"""Nodes that are computed together."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class NetworkInputs:
         graphs: B graphs in the vocabulary of the model.
         encoder: Turns attributes into numbers.
         device: Where tensors go.
-        links: How the model reads edges: "dense", as matrices; "edges", as `EdgeList`; "none": `Inputs.adjacency` is
-            empty.
+        links: How the model reads edges: "dense", as matrices of padded graphs; "edges", as `EdgeList`, nodes in one
+            row; "none": the same without edges.
         costs: Whether nodes begin with their multiply-adds and bytes, as they are.
-        nodes: Nodes that are padded together.
+        nodes: Nodes that are computed together.
     """
 
     graphs: PackedGraphs
@@ -45,40 +47,59 @@ class NetworkInputs:
     nodes: int = NODES_A_BUCKET
 
     def rows(self, index: Tensor) -> list[tuple[Tensor, Inputs]]:
-        """Picks graphs, `(1, b)`: places within the batch and inputs `(1, b')` of each bucket."""
+        """Picks graphs, `(1, b)`: places within the batch and inputs `(1, b')` of each part."""
         some = self.graphs[index[0].cpu().numpy()]
-        return [(torch.from_numpy(rows).to(self.device), self.inputs(some[rows])) for rows in some.buckets(self.nodes)]
+        parts = self.parts(some, self.nodes)
+        return [(torch.from_numpy(rows).to(self.device), self.inputs(some[rows])) for rows in parts]
+
+    def parts(self, graphs: PackedGraphs, nodes: int) -> list[NDArray[np.intp]]:
+        """Row numbers of graphs that are computed together, with about so many nodes."""
+        if self.links == "dense":
+            return list(graphs.buckets(nodes))
+        turns = np.flatnonzero(np.diff(np.cumsum(graphs.num_nodes) // nodes)) + 1
+        return np.split(np.arange(len(graphs)), turns)
 
     def inputs(self, graphs: PackedGraphs) -> Inputs:
-        """Graphs of similar sizes, padded to the largest, with a member dimension of 1 in front."""
-        width = max(graphs.max_nodes, 1)
-        mask = np.arange(width) < graphs.num_nodes[:, None]
-        codes = np.zeros(mask.shape, dtype=np.int64)
-        codes[mask] = graphs.operations
-        features = self.encoder.nodes(graphs)
+        """Graphs of one part, with a member dimension of 1 in front."""
+        nodes = self.encoder.nodes(graphs)
         if self.costs:
-            features = np.concatenate([self.encoder.costs(graphs).astype(np.float32), features], axis=1)
-        nodes = np.zeros((*mask.shape, features.shape[1]), dtype=np.float32)
-        nodes[mask] = features
-        summary = self.encoder.whole(graphs)
-        parts = [codes, mask.astype(np.float32), nodes, summary]
-        tensors = [torch.from_numpy(part).to(self.device).unsqueeze(0) for part in parts]
-        return Inputs(tensors[0], self._links(graphs, width), *tensors[1:])
-
-    def _links(self, graphs: PackedGraphs, width: int) -> Any:
-        of = np.repeat(np.arange(len(graphs)), graphs.num_edges)
-        if self.links == "edges":
-            ends = torch.from_numpy(of[:, None] * width + graphs.edges).to(self.device)
-            return EdgeList(ends[:, 0].contiguous(), ends[:, 1].contiguous(), len(graphs), width)
-        shape = (1, len(graphs), width, width) if self.links == "dense" else (1, len(graphs), 0, 0)
-        adjacency = np.zeros(shape, dtype=np.float32)
+            nodes = np.concatenate([self.encoder.costs(graphs).astype(np.float32), nodes], axis=1)
+        codes, summary = graphs.operations.astype(np.int64), torch.from_numpy(self.encoder.whole(graphs)).unsqueeze(0)
+        edges: Any
         if self.links == "dense":
-            adjacency[0, of, graphs.edges[:, 0], graphs.edges[:, 1]] = 1
+            mask = np.arange(max(graphs.max_nodes, 1)) < graphs.num_nodes[:, None]
+            codes, nodes, edges = _padded(codes, mask), _padded(nodes, mask), self._matrices(graphs, mask.shape[1])
+        else:
+            mask, edges = np.ones((1, len(codes))), self._edge_list(graphs)
+            codes, nodes = codes[None], nodes[None]
+        real = mask.astype(np.float32)
+        tensors = [torch.from_numpy(part).unsqueeze(0).to(self.device) for part in (codes, real, nodes)]
+        return Inputs(tensors[0], edges, *tensors[1:], summary.to(self.device))
+
+    def _matrices(self, graphs: PackedGraphs, width: int) -> Tensor:
+        adjacency = np.zeros((1, len(graphs), width, width), dtype=np.float32)
+        of = np.repeat(np.arange(len(graphs)), graphs.num_edges)
+        adjacency[0, of, graphs.edges[:, 0], graphs.edges[:, 1]] = 1
         return torch.from_numpy(adjacency).to(self.device)
 
+    def _edge_list(self, graphs: PackedGraphs) -> EdgeList:
+        first = np.cumsum(graphs.num_nodes) - graphs.num_nodes
+        ends = graphs.edges + np.repeat(first, graphs.num_edges)[:, None]
+        if self.links == "none":
+            ends = ends[:0]
+        sources, targets = torch.from_numpy(ends.astype(np.int64)).to(self.device).t().contiguous()
+        return EdgeList(sources, targets, torch.from_numpy(graphs.graph_of_node).to(self.device), len(graphs))
 
-class Bucketed(nn.Module):
-    """A network that reads the buckets of `NetworkInputs.rows` and puts the scores back in order.
+
+def _padded(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values of nodes `(M, ...)` as rows of padded graphs `(B, N, ...)`."""
+    rows = np.zeros((*mask.shape, *values.shape[1:]), dtype=values.dtype)
+    rows[mask] = values
+    return rows
+
+
+class InParts(nn.Module):
+    """A network that reads the parts of `NetworkInputs.rows` and puts the scores back in order.
 
     Args:
         network: Maps `Inputs` of `(1, b)` graphs to scores `(E, b)`.
@@ -88,8 +109,8 @@ class Bucketed(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, buckets: list[tuple[Tensor, Inputs]]) -> Tensor:
+    def forward(self, parts: list[tuple[Tensor, Inputs]]) -> Tensor:
         """Scores of the batch, `(E, b)`."""
-        places = torch.cat([rows for rows, _ in buckets])
-        scores = torch.cat([self.network(inputs) for _, inputs in buckets], dim=1)
+        places = torch.cat([rows for rows, _ in parts])
+        scores = torch.cat([self.network(inputs) for _, inputs in parts], dim=1)
         return scores[:, places.argsort()]

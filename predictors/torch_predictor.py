@@ -20,7 +20,7 @@ from nasx.predictors.fitted_packed import FittedPacked
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.memory import halving
-from nasx.predictors.network_inputs import Bucketed
+from nasx.predictors.network_inputs import InParts
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
 from nasx.predictors.threads import threads_for
 from nasx.predictors.trainer import train
@@ -106,7 +106,7 @@ class TorchPredictor(Predictor):
             copies, network = None, fitted.network
             inputs: Any
             if isinstance(fitted, FittedPacked):
-                inputs, network = fitted.source(graphs), Bucketed(network)
+                inputs, network = fitted.source(graphs), InParts(network)
             else:
                 inputs = fitted.inputs(graphs)
                 if config.consistency:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from nasx.predictors import PREDICTORS, load_predictor, make_predictor
 from nasx.predictors.base import Predictor
 from nasx.predictors.fitted_packed import FittedPacked
 from nasx.predictors.layer_costs import LayerCosts
-from nasx.predictors.network_inputs import Bucketed, NetworkInputs
+from nasx.predictors.network_inputs import InParts, NetworkInputs
+from nasx.predictors.torch_predictor import TorchPredictor
 from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs
@@ -127,20 +129,22 @@ def test_one_graph_and_targets_that_are_not_positive(networks: PackedGraphs) -> 
             assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("name", ["layer-costs", "nar-former-v2:network", "nnlp:network"])
 def test_padding_is_bounded_and_scores_keep_their_order(
-    networks: PackedGraphs, fitted: Callable[[str], Predictor]
+    networks: PackedGraphs, fitted: Callable[[str], Predictor], name: str
 ) -> None:
     import torch
 
-    predictor = fitted("layer-costs")
-    assert isinstance(predictor, LayerCosts)
+    predictor = fitted(name)
+    assert isinstance(predictor, TorchPredictor)
     assert isinstance(predictor._fitted, FittedPacked)
-    source = predictor._fitted.source(networks)
-    buckets = source.rows(torch.arange(len(networks)).flip(0)[None])
-    assert len(buckets) > 3
-    for _, inputs in buckets:
+    source = dataclasses.replace(predictor._fitted.source(networks), nodes=int(networks.num_nodes.sum()) // 3)
+    parts = source.rows(torch.arange(len(networks)).flip(0)[None])
+    assert len(parts) > 2
+    for _, inputs in parts:
         assert inputs.mask.mean() > 0.5
-    scores = Bucketed(predictor.network)(buckets)[0].detach().numpy()
+        assert source.links == "dense" or inputs.mask.all()
+    scores = InParts(predictor.network.eval())(parts)[0].detach().numpy()
     assert np.allclose(predictor._fitted.scaler.unscaled(scores)[::-1], predictor.predict(networks), rtol=1e-4)
 
 
