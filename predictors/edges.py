@@ -1,8 +1,8 @@
 """Whole networks as one row of nodes with lists of edges: nothing is padded, and attention goes along edges alone.
 
 A network of 150 operations has about 170 edges and 22,500 pairs of nodes, on which narrow models spend most of a
-training step; for wide ones a product of dense matrices is quicker than gathering rows of hundreds of channels. The nodes
-of all graphs of a batch stand in a row, `(1, 1, M)`: operations on small tensors take about as long as on large ones.
+training step; for wide ones a product of dense matrices is quicker than gathering rows of hundreds of channels. The
+nodes of all graphs of a batch stand in a row, `(1, 1, M)`: operations on small tensors take about as long as on large.
 """
 
 from __future__ import annotations

@@ -70,11 +70,11 @@ class NetworkInputs:
             mask = np.arange(max(graphs.max_nodes, 1)) < graphs.num_nodes[:, None]
             codes, nodes, edges = _padded(codes, mask), _padded(nodes, mask), self._matrices(graphs, mask.shape[1])
         else:
-            mask, edges = np.ones((1, len(codes))), self._edge_list(graphs)
+            mask, edges = np.ones((1, len(codes)), dtype=bool), self._edge_list(graphs)
             codes, nodes = codes[None], nodes[None]
-        real = mask.astype(np.float32)
-        tensors = [torch.from_numpy(part).unsqueeze(0).to(self.device) for part in (codes, real, nodes)]
-        return Inputs(tensors[0], edges, *tensors[1:], summary.to(self.device))
+        parts = (codes, mask.astype(np.float32), nodes)
+        on_device = [torch.from_numpy(part).unsqueeze(0).to(self.device) for part in parts]
+        return Inputs(on_device[0], edges, on_device[1], on_device[2], summary.to(self.device))
 
     def _matrices(self, graphs: PackedGraphs, width: int) -> Tensor:
         adjacency = np.zeros((1, len(graphs), width, width), dtype=np.float32)
