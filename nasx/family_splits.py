@@ -146,7 +146,7 @@ class LeaveOneFamilyOut(FamilySplit):
 
     Args:
         validation_size: How many rows validate, drawn evenly over the training families.
-        family: The family that tests; :meth:`fold` chooses it.
+        family: The family that tests; None: one after the other.
 
     >>> families = np.array(["a", "a", "b", "b", "c"])
     >>> protocol = LeaveOneFamilyOut()
@@ -160,8 +160,13 @@ class LeaveOneFamilyOut(FamilySplit):
     tests_on = "a family that it was not trained on"
 
     def folds(self, families: Families) -> tuple[str, ...]:
-        """Every family, in the order of the table."""
-        return tuple(dict.fromkeys(families.tolist()))
+        """Every family, in the order of the table, or the one that was chosen."""
+        known = tuple(dict.fromkeys(families.tolist()))
+        if self.family is None:
+            return known
+        if self.family not in known:
+            raise unknown("family", self.family, known)
+        return (self.family,)
 
     def fold(self, family: str) -> LeaveOneFamilyOut:
         """The split in which this family is tested on."""

@@ -50,6 +50,10 @@ class NetworkConfig:
     vocabulary (published for whole networks)."""
     directions: Literal["symmetric", "both"] = "symmetric"
     """Attend along edges whatever their direction (published), or separately to successors and predecessors."""
+    attention: Literal["graph", "global"] = "graph"
+    """Attend along edges (9), or to all nodes of the graph: the published comparison (table 6 of the paper)."""
+    enhanced: bool = True
+    """Type-aware enhancement (11) before the attention; without: a row of the published ablation (table 5)."""
     unit_norm: bool = True
     """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
     readout: Literal["mean", "sum"] = "mean"
@@ -145,8 +149,11 @@ class NARFormerV2Network(nn.Module):
             h = torch.cat([h, nodes], dim=-1) if self.places is None else h + self.places(nodes)
         counts = node_sums(graphs.mask.unsqueeze(-1), graphs)
         outputs = []
+        pairs = graphs.adjacency
+        if self.config.attention == "global":
+            pairs = graphs.mask.unsqueeze(-1) * graphs.mask.unsqueeze(-2)
         for block in self.blocks:
-            h = block(h, graphs.adjacency)
+            h = block(h, graphs.adjacency, pairs)
             pooled = node_sums(h, graphs)  # (E, B, d)
             outputs.append(pooled / counts if self.config.readout == "mean" else pooled)
         fused = outputs[-1] if self.fusion is None else self.fusion(torch.stack(outputs, dim=-2))
@@ -197,7 +204,7 @@ class Block(nn.Module):
         super().__init__()
         self.config = config
         members, width = config.members, config.width
-        self.enhance = TAEnhance(config, features)
+        self.enhance = TAEnhance(config, features) if config.enhanced else None
         self.attention = GraphAttention(config, features)
         self.root = Linear(members, features, width, bias=False)
         self.norm = LayerNorm(members, width)
@@ -206,10 +213,14 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((members, 1, 1, width), config.layer_scale))
         self.dropout = Dropout(config.dropout, config.shared_dropout)
 
-    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
-        """Maps nodes `(E, B, N, d_in)` to `(E, B, N, width)`; `adjacency (., B, N, N)` is upper-triangular."""
-        h = self.enhance(h, adjacency)
-        h = self.attention(h, adjacency) + self.root(h)
+    def forward(self, h: Tensor, adjacency: Tensor, pairs: Tensor) -> Tensor:
+        """Maps nodes `(E, B, N, d_in)` to `(E, B, N, width)`.
+
+        `adjacency (., B, N, N)` is upper-triangular; `pairs` are the same edges, or all pairs of nodes.
+        """
+        if self.enhance is not None:
+            h = self.enhance(h, adjacency)
+        h = self.attention(h, pairs) + self.root(h)
         h = F.normalize(h, dim=-1)
         if not self.config.unit_norm:
             h = h * math.sqrt(h.shape[-1])

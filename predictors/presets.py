@@ -17,7 +17,7 @@ class NARFormerV2Config(NetworkConfig, TorchConfig):
     @property
     def links(self) -> Links:
         """Narrow networks attend along lists of edges, wide ones with matrices: whichever is quicker."""
-        return "edges" if self.width < WIDE else "dense"
+        return "edges" if self.width < WIDE and self.attention == "graph" else "dense"
 
 
 PAPER = NARFormerV2Config()

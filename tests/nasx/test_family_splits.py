@@ -69,6 +69,13 @@ def test_every_beginning_is_even() -> None:
     assert counts(order[:200]) == [85, 85, 30]
 
 
+def test_one_family_can_be_chosen() -> None:
+    families = np.asarray(FAMILIES)
+    assert LeaveOneFamilyOut(family=str(families[-1])).folds(families) == (families[-1],)
+    with pytest.raises(UsageError, match="unknown family 'lenet'"):
+        LeaveOneFamilyOut(family="lenet").folds(families)
+
+
 def test_mistakes_are_explained() -> None:
     with pytest.raises(UsageError, match="needs the family of each network"):
         InDomain().split(ROWS, 5, rng())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,9 +134,10 @@ def test_published_labels_are_used_where_they_apply() -> None:
     assert label_codes(("input", "mine", "output")).shape == (3, 64)
 
 
-def test_padding_does_not_change_a_score(graphs: GraphBatch) -> None:
+@pytest.mark.parametrize("options", [{}, {"attention": "global"}, {"enhanced": False}])
+def test_padding_does_not_change_a_score(graphs: GraphBatch, options: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    predictor = NARFormerV2(options={"width": 16, "members": 2})
+    predictor = NARFormerV2(options={"width": 16, "members": 2, **options})
     fitted = FittedNetwork.prepared(predictor.config, graphs, np.arange(24.0), CPU, predictor._build)
     fitted.network.eval()
     together = fitted.network(fitted.inputs(fitted.readable(graphs)).unsqueezed())

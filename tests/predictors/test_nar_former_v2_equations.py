@@ -142,7 +142,26 @@ def test_equations_8_to_10_graph_attention(nodes: Tensor, adjacency: Tensor) -> 
 def test_equations_5_to_7_block(nodes: Tensor, adjacency: Tensor) -> None:
     block = shaken(Block(CONFIG, INPUTS))
     expected = block_output(block, nodes[0, 0].tolist())  # type: ignore[arg-type]
-    torch.testing.assert_close(block(nodes, adjacency)[0, 0], torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(block(nodes, adjacency, adjacency)[0, 0], torch.tensor(expected, dtype=torch.float64))
+
+
+def test_global_attention_leaves_out_the_adjacency(nodes: Tensor, adjacency: Tensor) -> None:
+    """Table 6: S = X X^T / sqrt(d) instead of (9); degrees (11) are those of the graph still."""
+    torch.manual_seed(0)
+    config = NetworkConfig(blocks=1, width=WIDTH, groups=GROUPS, attention="global", tokens="learned")
+    network = shaken(NARFormerV2Network(config, NODES))
+    layer = network.blocks[0].attention
+    h = network.blocks[0].enhance(network.tokens(torch.arange(NODES)[None, None]).expand(1, 1, -1, -1), adjacency)
+    x = torch.sigmoid(layer.query(h))[0, 0]
+    weights = x @ x.T / math.sqrt(WIDTH)
+    expected = layer.aggregate((weights / weights.sum(-1, keepdim=True) @ h[0, 0])[None, None])
+    found = layer(h, torch.ones(1, 1, NODES, NODES, dtype=torch.float64))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    graphs = Inputs(torch.arange(NODES)[None, None], adjacency, torch.ones(1, 1, NODES, dtype=torch.float64))
+    seen: list[Tensor] = []
+    layer.register_forward_hook(lambda _, given, __: seen.append(given[1]))
+    network(graphs)
+    assert seen[0].all()
 
 
 def test_fusion_weighs_the_blocks() -> None:
@@ -179,7 +198,7 @@ def test_the_preset_for_whole_networks_reads_the_sum_of_the_last_block() -> None
     h = torch.nn.functional.one_hot(graphs.codes, 4).float()
     adjacency = graphs.adjacency * graphs.mask.unsqueeze(-1) * graphs.mask.unsqueeze(-2)
     for block in network.blocks:
-        h = block(h, adjacency)
+        h = block(h, adjacency, adjacency)
     expected = network.head(h[:, :, :3].sum(2), None)
     torch.testing.assert_close(network(graphs._replace(adjacency=adjacency)), expected)
 
