@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 NARROW = 256
-"""Up to so many input channels a group-linear map is computed as one product."""
+"""Up to so many channels a group-linear map is computed as one product, and torch drops values."""
 
 
 class Linear(nn.Module):
@@ -132,7 +132,7 @@ class Dropout(nn.Module):
     torch.Size([3, 5, 7, 4])
     """
 
-    def __init__(self, share: float, shared: bool) -> None:
+    def __init__(self, share: float, shared: bool = False) -> None:
         super().__init__()
         self.share = share
         self.shared = shared
@@ -141,6 +141,8 @@ class Dropout(nn.Module):
         """Drops values of nodes `(E, B, N, d)` while training."""
         if not (self.training and self.share):
             return x
+        if not self.shared and x.shape[-1] <= NARROW:
+            return F.dropout(x, self.share)
         if not self.shared:
             return x * torch.where(self._kept(x), 1 / (1 - self.share), 0.0)
         # Uniform numbers compared are several times quicker on a CPU than Bernoulli draws.

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from nasx.predictors.fitted_network import TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import one_hot_length
-from nasx.predictors.layers import Embedding, Linear
+from nasx.predictors.layers import Dropout, Embedding, Linear
 from nasx.predictors.nar_former_v2 import OneHotTokens
 from nasx.predictors.preset_predictor import PresetPredictor
 
@@ -72,7 +72,7 @@ class NNLPNetwork(nn.Module):
         self.first = Linear(members, width * (2 if summary_features else 1), width)
         self.second = Linear(members, width, width)
         self.last = Linear(members, width, 1)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
