@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -281,8 +282,8 @@ def draw_learning_curves(
     """
     figure, axes = _figure(7.2, 4.6)
     for place, (label, curve) in enumerate(curves.items()):
-        colour = _PALETTE[place % len(_PALETTE)]
-        axes.plot(curve["size"], curve["tau"], "o-", color=colour, markersize=4, linewidth=1.6, label=label)
+        colour, line = _PALETTE[place % len(_PALETTE)], ("o-", "o--", "o:")[place // len(_PALETTE) % 3]
+        axes.plot(curve["size"], curve["tau"], line, color=colour, markersize=4, linewidth=1.6, label=label)
         axes.fill_between(curve["size"], curve["low"], curve["high"], color=colour, alpha=0.18, linewidth=0)
     for name, marker in zip(dict.fromkeys(row.predictor for row in published), "x+*1234|_", strict=False):
         points = [(row.train_size, row.kendall_tau) for row in published if row.predictor == name]
@@ -294,8 +295,8 @@ def draw_learning_curves(
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     axes.set(xlabel="training architectures", ylabel="Kendall's tau")
-    axes.set_title(title, fontsize=8)
-    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK)
+    axes.set_title(textwrap.fill(title, 88), fontsize=8)
+    axes.legend(frameon=False, fontsize=7, handlelength=3, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK)
     _save(figure, path)
 
 
