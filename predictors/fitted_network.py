@@ -147,17 +147,18 @@ class FittedNetwork:
         scores = np.empty((members + (self.process is not None), len(distinct)), dtype=np.float32)
         self.network.eval()
 
-        @torch.inference_mode()
-        def score(rows: NDArray[np.intp]) -> None:
-            inputs = self.inputs(distinct[rows])
-            for part in np.array_split(np.arange(len(rows)), min(CHUNKS_ENCODED, len(rows))):
-                found = self.network(inputs.rows(torch.from_numpy(part)).unsqueezed())
-                scores[:members, rows[part]] = found.cpu().numpy()
-            if self.process is not None and inputs.summary is not None:
-                scores[members, rows] = self.process(inputs.summary).cpu().numpy()
-
         def score_all(nodes: int) -> None:
-            for_each(score, list(_chunks(distinct.num_nodes, nodes)), self.device)
+            @torch.inference_mode()
+            def score(rows: NDArray[np.intp]) -> None:
+                inputs = self.inputs(distinct[rows])
+                parts = -(-inputs.codes.numel() // nodes)
+                for part in np.array_split(np.arange(len(rows)), min(parts, len(rows))):
+                    found = self.network(inputs.rows(torch.from_numpy(part)).unsqueezed())
+                    scores[:members, rows[part]] = found.cpu().numpy()
+                if self.process is not None and inputs.summary is not None:
+                    scores[members, rows] = self.process(inputs.summary).cpu().numpy()
+
+            for_each(score, list(_chunks(distinct.num_nodes, nodes)), self.network, self.device)
 
         halving(score_all, NODES_A_CHUNK, "nodes scored together")
         return scores[:, place]
@@ -189,7 +190,7 @@ class FittedNetwork:
             assert summary is not None
             found[rows] = process.deviations(summary).cpu().numpy()
 
-        for_each(deviate, list(_chunks(readable.num_nodes)), self.device)
+        for_each(deviate, list(_chunks(readable.num_nodes)), self.network, self.device)
         curve = self.normal_curve
         place = MonotoneMap(curve.y, curve.x)(values)
         return (curve(place + found) - curve(place - found)) / 2

@@ -79,7 +79,7 @@ class FittedPacked(FittedNetwork):
             def score(rows: NDArray[np.intp]) -> None:
                 scores[:, rows] = self.network(source.inputs(graphs[rows])).cpu().numpy()
 
-            for_each(score, source.parts(graphs, nodes), self.device)
+            for_each(score, source.parts(graphs, nodes), self.network, self.device)
 
         halving(score_all, NODES_A_BUCKET, "nodes scored together")
         return scores

@@ -23,19 +23,18 @@ WIDE = 256
 
 
 @contextmanager
-def threads_for(network: nn.Module) -> Iterator[None]:
-    """Within it a narrow network is computed by one thread, a wide one by as many as torch has.
+def one_thread(small: bool = True) -> Iterator[None]:
+    """Within it tensors are computed by one thread if they are small, else by as many as torch has.
 
     >>> before = torch.get_num_threads()
-    >>> with threads_for(nn.Linear(32, 32)):
+    >>> with one_thread():
     ...     torch.get_num_threads()
     1
     >>> torch.get_num_threads() == before
     True
     """
-    widest = max((min(weight.shape[-2:]) for weight in network.parameters() if weight.dim() > 1), default=0)
     before = torch.get_num_threads()
-    if widest < WIDE:
+    if small:
         torch.set_num_threads(1)
     try:
         yield
@@ -43,16 +42,25 @@ def threads_for(network: nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def for_each(do: Callable[[NDArray[np.intp]], Any], chunks: list[NDArray[np.intp]], device: torch.device) -> None:
-    """Handles chunks, on a CPU each thread its own: a chunk is too small to be shared between threads."""
+def is_narrow(network: nn.Module) -> bool:
+    """Whether a network has no matrix worth sharing.
+
+    >>> is_narrow(nn.Linear(32, 512)), is_narrow(nn.Linear(512, 512))
+    (True, False)
+    """
+    weights = [weight for weight in network.parameters() if weight.dim() > 1]
+    return max((min(weight.shape[-2:]) for weight in weights), default=0) < WIDE
+
+
+def for_each(
+    do: Callable[[NDArray[np.intp]], Any], chunks: list[NDArray[np.intp]], network: nn.Module, device: torch.device
+) -> None:
+    """Handles chunks of graphs for a network, on a CPU each thread its own."""
     threads = min(torch.get_num_threads(), len(chunks)) if device.type == "cpu" else 1
     if threads < 2:
-        for rows in chunks:
-            do(rows)
+        with one_thread(is_narrow(network)):
+            for rows in chunks:
+                do(rows)
         return
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(do, chunks))
-    finally:
-        torch.set_num_threads(before)
+    with one_thread(), ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(do, chunks))

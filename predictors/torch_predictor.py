@@ -22,9 +22,12 @@ from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.memory import halving
 from nasx.predictors.network_inputs import InParts
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
-from nasx.predictors.threads import threads_for
+from nasx.predictors.threads import is_narrow, one_thread
 from nasx.predictors.trainer import train
 from nasx.search_spaces.errors import UsageError, unknown
+
+FEW_ROWS = 500
+"""So many rows of a Gaussian process are too few to be shared between threads."""
 
 
 class TorchPredictor(Predictor):
@@ -111,7 +114,7 @@ class TorchPredictor(Predictor):
                 inputs = fitted.inputs(graphs)
                 if config.consistency:
                     copies = fitted.inputs(first_reorderings(graphs)) if config.copies == "reordered" else inputs
-            with threads_for(network):
+            with one_thread(is_narrow(network)):
                 train(
                     network,
                     inputs,
@@ -126,7 +129,8 @@ class TorchPredictor(Predictor):
             if config.process_vote and inputs.summary is not None:
                 some = torch.randperm(len(targets))[:MOST_ROWS].numpy()
                 features, metric = inputs.summary.cpu().numpy()[some], config.process_metric
-                fitted.process = FeatureProcess.fitted(features, scaled[some], metric=metric)
+                with one_thread(len(some) < FEW_ROWS):
+                    fitted.process = FeatureProcess.fitted(features, scaled[some], metric=metric)
                 fitted.normal_curve = MonotoneMap.between(normal_scores(targets[some]), targets[some])
         self._finish(fitted.network, graphs)
         if fitted.process is not None or not RANKING_LOSSES.isdisjoint(config.losses):
