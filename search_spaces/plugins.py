@@ -38,12 +38,14 @@ class Plugin:
         origin: Where it comes from: a package and its version, or the module that registered it.
         line: What it is, in one line; None: the first line of its documentation.
         source: The object itself, or the entry point that leads to it.
+        lazy: Whether the source is an entry point, imported when first needed.
     """
 
     name: str
     origin: str
     line: str | None
     source: Any
+    lazy: bool = False
 
     def load(self) -> Any:
         """Returns the object, imported now if need be.
@@ -51,9 +53,7 @@ class Plugin:
         Raises:
             UsageError: If it cannot be imported.
         """
-        from importlib.metadata import EntryPoint
-
-        if not isinstance(self.source, EntryPoint):
+        if not self.lazy:
             return self.source
         try:
             return self.source.load()
@@ -116,7 +116,7 @@ class Plugins:
                 raise UsageError(f"'{factory}' is no address of a {self.kind}; write it 'my_package.my_module:MyClass'")
             from importlib.metadata import EntryPoint
 
-            plugin = Plugin(name, factory.partition(":")[0], line, EntryPoint(name, factory, self.group))
+            plugin = Plugin(name, factory.partition(":")[0], line, EntryPoint(name, factory, self.group), True)
         else:
             plugin = Plugin(name, str(getattr(factory, "__module__", None) or "this program"), line, factory)
         self._registered[name] = plugin
@@ -165,7 +165,10 @@ class Plugins:
         from importlib.metadata import entry_points
 
         found = {(_origin(point), point.name, point.value): point for point in entry_points(group=self.group)}
-        return [Plugin(name, origin, None, point) for (origin, name, _), point in sorted(found.items(), key=_first)]
+        return [
+            Plugin(name, origin, None, point, lazy=True)
+            for (origin, name, _), point in sorted(found.items(), key=_first)
+        ]
 
     @property
     def _hidden(self) -> list[Plugin]:
