@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -241,8 +242,15 @@ def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> It
         from ray.util.joblib import register_ray
 
         register_ray()
+    tasks = (delayed(_Job.run)(job) for job in jobs)
     with parallel_config(backend=backend, n_jobs=min(n_jobs, count)):
-        yield from Parallel(return_as="generator_unordered")(delayed(_Job.run)(job) for job in jobs)
+        if backend != "ray":
+            yield from Parallel(return_as="generator_unordered")(tasks)
+            return
+        while some := list(
+            islice(tasks, n_jobs)
+        ):  # ray's backend gives lists only: so many at a time, lest any be lost
+            yield from Parallel()(some)
 
 
 def _check_backend(backend: str) -> None:

@@ -307,6 +307,19 @@ def test_backends(monkeypatch: pytest.MonkeyPatch) -> None:
         evaluate(Counting(), make(), backend="ray", **settings)
 
 
+@pytest.mark.slow
+def test_repeats_run_on_ray() -> None:
+    ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
+    settings: dict[str, Any] = {"train_sizes": [20], "repeats": 3}
+    alone = evaluate("trees", make(), **settings).table()
+    try:
+        spread = evaluate("trees", make(), n_jobs=2, backend="ray", **settings).table()
+    finally:
+        ray.shutdown()
+    timeless = [name for name in alone.columns if "seconds" not in name]
+    assert alone[timeless].equals(spread[timeless])
+
+
 def test_misuse_is_explained() -> None:
     for options, message in [
         ({"train_sizes": 0}, "at least 1"),
