@@ -221,6 +221,9 @@ def predictors() -> None:
 
     show_names(available())
     screen.print(
+        "a preset and settings may follow a name: trees,trees=500 or nar-former-v2:paper,epochs=30", soft_wrap=True
+    )
+    screen.print(
         "losses, for the networks above (nasx evaluate --loss LOSS, make_predictor(NAME, loss=LOSS)):", soft_wrap=True
     )
     show_names([(f"  {name}", line) for name, line in available_losses()])

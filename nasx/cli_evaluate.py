@@ -21,7 +21,8 @@ def evaluate(
     rank_against: RankOption = None,
     space: SpaceOption = None,
     predictor: Annotated[
-        list[str] | None, typer.Option(help="Name of a predictor; repeatable.", show_default="nar-former-v2")
+        list[str] | None,
+        typer.Option(help="Name of a predictor, also NAME:PRESET,epochs=30; repeatable.", show_default="nar-former-v2"),
     ] = None,
     loss: Annotated[
         list[str] | None, typer.Option(help="Loss to train with (nasx predictors); repeatable.", show_default="its own")

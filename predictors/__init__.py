@@ -9,8 +9,9 @@ TreeEnsemble(trees=50, max_features=0.5, min_samples_leaf=1, as_written=False, s
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -159,23 +160,28 @@ def make_predictor(name: str, **params: Any) -> Predictor:
 
     Args:
         name: A registered name; "name:preset" chooses one of its presets. Or where to import a predictor of your own
-            from: "my_package.my_module:MyPredictor".
+            from: "my_package.my_module:MyPredictor". Settings may follow: "trees,trees=500" is a parameter,
+            "nar-former-v2:paper,epochs=30" an option of the preset.
         **params: Constructor parameters, for example `seed=1` or `loss="list_mle"` (see `available_losses`).
 
     Raises:
         UsageError: If there is no such predictor, or it has no such parameter.
+
+    >>> make_predictor("nnlp:paper,epochs=3,batch_size=8").options
+    {'epochs': 3, 'batch_size': 8}
     """
+    name, *settings = name.split(",")
     base, _, preset = name.partition(":")
     base = ALIASES.get(base, base)
     if base not in PREDICTORS:
-        return _make_plugin(name, base, preset, params)
+        return _make_plugin(name, base, preset, settings, params)
     entry = PREDICTORS[base]
     kind = _class_of(entry)
     if preset:
         if "preset" not in kind._parameter_names():
             raise UsageError(f"predictor '{base}' has no presets; write '{base}' alone")
         params = {"preset": preset, **params}
-    params = {**entry.params, **params}
+    params = {**entry.params, **_set(settings, kind._parameter_names()), **params}
     _check_parameters(base, params, kind._parameter_names())
     return kind(**params)
 
@@ -201,7 +207,7 @@ def registered_classes() -> list[type[Predictor]]:
     return list(dict.fromkeys(classes))
 
 
-def _make_plugin(name: str, base: str, preset: str, params: Mapping[str, Any]) -> Predictor:
+def _make_plugin(name: str, base: str, preset: str, settings: Sequence[str], params: Mapping[str, Any]) -> Predictor:
     """A predictor that others have added, with these parameters."""
     from sklearn.base import clone
 
@@ -219,11 +225,34 @@ def _make_plugin(name: str, base: str, preset: str, params: Mapping[str, Any]) -
                 raise UsageError(f"{unknown('predictor', base, [*PREDICTORS, *PLUGINS.names()])}; {error}") from error
             raise
     if isinstance(factory, type) and issubclass(factory, Predictor):
+        params = {**_set(settings, factory._parameter_names()), **params}  # type: ignore[attr-defined]
         _check_parameters(name, params, factory._parameter_names())  # type: ignore[attr-defined]
         return made(factory, Predictor, "predictor", name, lambda kind: kind(**params))  # type: ignore[type-abstract]
     prototype = made(factory, Predictor, "predictor", name)  # type: ignore[type-abstract]
+    params = {**_set(settings, prototype.get_params()), **params}
     _check_parameters(name, params, prototype.get_params())
     return clone(prototype).set_params(**params)
+
+
+def _set(settings: Iterable[str], known: Collection[str]) -> dict[str, Any]:
+    """Settings of a name as parameters; what is not a parameter is an option, of predictors that have options.
+
+    >>> _set(["seed=3", "epochs=30", "schedule=cosine"], ["seed", "options"])
+    {'seed': 3, 'options': {'epochs': 30, 'schedule': 'cosine'}}
+    """
+    params: dict[str, Any] = {}
+    for setting in settings:
+        field, equals, text = setting.partition("=")
+        if not (field and equals):
+            raise UsageError(
+                f"'{setting}' is no setting of a predictor; write name,field=value, for example trees,trees=9"
+            )
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        (params if field in known or "options" not in known else params.setdefault("options", {}))[field] = value
+    return params
 
 
 def _check_parameters(name: str, params: Iterable[str], known: Collection[str]) -> None:

@@ -26,6 +26,14 @@ def test_presets_and_aliases() -> None:
     assert type(make_predictor("random-forest")) is type(make_predictor("trees"))
 
 
+def test_settings_follow_a_name() -> None:
+    predictor = make_predictor("nn-former:paper,epochs=3,siblings=graph,special_tokens=false,device=cpu")
+    assert predictor.get_params()["options"] == {"epochs": 3, "siblings": "graph", "special_tokens": False}
+    assert predictor.get_params()["device"] == "cpu"
+    assert make_predictor("random-forest,trees=7").get_params()["trees"] == 7
+    assert make_predictor("nasx.predictors.baselines:TreeEnsemble,trees=8").get_params()["trees"] == 8
+
+
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
@@ -40,6 +48,9 @@ def test_presets_and_aliases() -> None:
         ("nar-former-v2", {"options": {"schedule": "cosinus"}}, "did you mean 'cosine'"),
         ("nar-former-v2", {"options": {"losses": {"listmle": 1.0}}}, "did you mean 'list_mle'"),
         ("nar-former-v2", {"device": "abacus"}, "not available"),
+        ("nar-former-v2:paper,epoch=3", {}, "did you mean 'epochs'"),
+        ("nar-former-v2,fast", {}, "write name,field=value"),
+        ("trees,tree=3", {}, "did you mean 'trees'"),
     ],
 )
 def test_wrong_names_are_explained(name: str, params: dict[str, object], message: str, graphs, targets) -> None:  # type: ignore[no-untyped-def]
