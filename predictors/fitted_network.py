@@ -258,7 +258,10 @@ def _joined(*arrays: Array | None) -> Array | None:
 
 
 def _chunks(num_nodes: NDArray[np.integer[Any]], nodes: int = NODES_A_CHUNK) -> Iterator[NDArray[np.intp]]:
-    """Row numbers in chunks of graphs of one size, so that nothing is padded."""
+    """Row numbers in chunks of graphs of one size, so that nothing is padded; a few graphs are one chunk."""
+    if len(num_nodes) and len(num_nodes) * num_nodes.max() <= CHUNKS_ENCODED * nodes:
+        yield np.arange(len(num_nodes))
+        return
     for count in np.unique(num_nodes):
         rows = np.flatnonzero(num_nodes == count)
         yield from np.array_split(rows, -(-len(rows) * int(count) // (CHUNKS_ENCODED * nodes)))

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
 
+LEAST_STEP = 1e-3
+"""Least distance between two knots of a `MonotoneMap`, as a share of their range."""
+
 Scaling = Literal["standard", "unit", "none", "geometric"]
 
 
@@ -86,8 +89,12 @@ class MonotoneMap:
         """
         shares = np.linspace(0, 1, min(len(np.asarray(x)), knots))
         at, values = np.quantile(np.asarray(x), shares), np.quantile(np.asarray(y), shares)
-        at, group = np.unique(at, return_inverse=True)
-        values = np.bincount(group, values) / np.bincount(group)
+        first = [0]
+        for k in range(1, len(at)):  # between two nearly equal x the map would be so steep that it blows up rounding
+            if at[k] - at[first[-1]] > LEAST_STEP * (at[-1] - at[0]):
+                first.append(k)
+        values = np.add.reduceat(values, first) / np.diff([*first, len(at)])
+        at = at[first]
         if len(at) > 1:
             # Equal targets make flat stretches; a slight slope keeps what was ranked there apart.
             slope = (values[-1] - values[0]) / (at[-1] - at[0])

@@ -70,3 +70,9 @@ def test_some_count_for_more() -> None:
     weighted = scores[0] / scores[0].std() + 2 * scores[1] / scores[1].std()
     assert (twice(scores).argsort() == weighted.argsort()).all()
     assert (once(scores).argsort() != weighted.argsort()).any()
+
+
+def test_nearly_equal_scores_do_not_blow_up_rounding() -> None:
+    curve = MonotoneMap.between([0.0, 1e-7, 0.5, 1.0], [90.0, 93.0, 94.0, 95.0])
+    assert curve(1e-7) - curve(0.0) < 1e-5
+    assert np.all(np.diff(curve(np.linspace(-1, 2, 50))) > 0)
