@@ -8,6 +8,7 @@ Shapes: E ensemble members, B graphs, N nodes, d channels, H heads. A is the dir
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -51,7 +52,8 @@ class NNFormerConfig(TorchConfig):
     """Added to the output (released code)."""
     readout: Literal["linear", "sum"] = "linear"
     """A linear map of the class token or the nodes' mean; or, for latencies of whole networks, the sum over the nodes
-    and features of the whole graph through the head of NAR-Former V2."""
+    and features of the whole graph through the head of NAR-Former V2. Cells' own features, where they are read, join
+    the class token or the mean through a small head of that kind."""
 
     def __post_init__(self) -> None:
         """Checks what the single fields cannot."""
@@ -86,7 +88,20 @@ class NNFormerNetwork(nn.Module):
         self.blocks = nn.ModuleList(NNFormerBlock(config) for _ in range(config.blocks))
         self.norm = LayerNorm(members, width)
         self.head: nn.Module
-        if config.readout == "sum":
+        if summary_features and config.readout == "linear":
+            small = NetworkConfig(
+                members=members,
+                width=width,
+                groups=1,
+                summary_width=64,
+                summary_layers=2,
+                head_width=64,
+                head_dropout=0.1,
+                head_input_dropout=True,
+                positive=False,
+            )
+            self.head = Head(small, summary_features)
+        elif config.readout == "sum":
             self.head = Head(NetworkConfig(members=members, width=width, groups=1), summary_features)
         else:
             self.head = Linear(members, width, 1)
@@ -122,6 +137,8 @@ class NNFormerNetwork(nn.Module):
             pooled = h[:, :, 0]
         else:
             pooled = (h * mask.unsqueeze(-1)).sum(2) / mask.sum(-1, keepdim=True)
+        if isinstance(self.head, Head):
+            return self.head(pooled, graphs.summary)  # type: ignore[no-any-return]
         return self.head(pooled).squeeze(-1) + self.config.offset
 
 
@@ -206,7 +223,7 @@ PAPER = NNFormerConfig(
     epochs=3000,
     batch_size=128,
 )
-DESCRIBED = NNFormerConfig(**{**PAPER.__dict__, "siblings": "graph"})
+DESCRIBED = dataclasses.replace(PAPER, siblings="graph")
 NETWORK = NNFormerConfig(
     node_attributes="published",
     blocks=2,
@@ -240,19 +257,28 @@ DEFAULT = NNFormerConfig(
     max_steps=1000,
     batch_size=128,
 )
+FEATURES = dataclasses.replace(
+    DEFAULT,
+    node_features=True,
+    summary_features=True,
+    walk_features=True,
+    signal_features=True,
+    process_vote=True,
+)
 
 
 class NNFormer(PresetPredictor):
     """NN-Former (Xu et al., CVPR 2025).
 
-    Presets: "default" (small, ranking loss, quick on a CPU); "paper" (the released configuration: 4.9 million
+    Presets: "default" (small, ranking loss, quick on a CPU); "features" (the same with the features of graphs and the
+    Gaussian process of nar-former-v2, twice its time); "paper" (the released configuration: 4.9 million
     parameters, class and depth token, hours on a CPU; without its moving average of the weights, and its learning
     rate falls to 0 instead of a tenth); "described" (the same with sibling masks of the graph alone, as the paper
     describes them: the released ones are full); "network" (latencies of whole networks: two blocks with those masks,
     attributes of layers as in NAR-Former V2, the sum over the nodes; this configuration is ours).
 
     Args:
-        preset: "default", "paper", "described" or "network".
+        preset: "default", "features", "paper", "described" or "network".
         options: Fields of the preset's configuration to change, for example `{"blocks": 6}`.
         loss: A name of `loss_table.LOSS_TABLE`; None is the preset's own.
         as_written: Read the dead parts of cells as well, whatever the options say: for latency and energy.
@@ -270,16 +296,21 @@ class NNFormer(PresetPredictor):
 
     presets: ClassVar[Mapping[str, NNFormerConfig]] = {
         "default": DEFAULT,
+        "features": FEATURES,
         "paper": PAPER,
         "described": DESCRIBED,
         "network": NETWORK,
     }
 
+    reads: ClassVar[frozenset[str]] = frozenset(
+        {"node_features", "summary_features", "walk_features", "signal_features"}
+    )
+
     def _build(self, config: NNFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
-        if config.node_attributes == "none":
-            return NNFormerNetwork(config, len(vocabulary))
-        return NNFormerNetwork(config, len(vocabulary), nodes, summary if config.readout == "sum" else 0)
+        if config.node_attributes != "none" and config.readout == "linear":
+            summary = 0
+        return NNFormerNetwork(config, len(vocabulary), nodes, summary)
 
     def _finish(self, network: Any, graphs: GraphBatch) -> None:
         """Unseen operations look like the average of the seen, unseen sizes like the nearest seen."""

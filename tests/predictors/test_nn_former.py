@@ -153,6 +153,26 @@ def test_the_contract_is_kept() -> None:
 
 
 @pytest.mark.slow
+def test_the_contract_is_kept_with_features() -> None:
+    options = {"width": 16, "blocks": 1, "min_steps": 50, "epochs": 1}
+    predictor = NNFormer("features", options)
+    check_predictor(predictor)
+    assert predictor.knows_uncertainty
+
+
+def test_features_of_a_cell_reach_its_score() -> None:
+    torch.manual_seed(0)
+    network = NNFormerNetwork(NNFormerConfig(members=2, blocks=1, width=8), 3, 5, 4).eval()
+    graphs = Inputs(
+        torch.tensor([[[0, 1, 2]]]), torch.ones(1, 1, 3, 3).triu(1), torch.ones(1, 1, 3), torch.zeros(1, 1, 3, 5)
+    )
+    low, high = graphs._replace(summary=torch.zeros(1, 1, 4)), graphs._replace(summary=torch.ones(1, 1, 4))
+    assert network(low).shape == (2, 1)
+    assert (network(low) != network(high)).all()
+    assert (network(low) != network(low._replace(nodes=torch.ones(1, 1, 3, 5)))).all()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["paper", "described"])
 def test_published_presets_learn(preset: str, graphs: GraphBatch, targets: np.ndarray) -> None:
     options = {"width": 16, "blocks": 2, "epochs": 60, "learning_rate": 3e-3}
