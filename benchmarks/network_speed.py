@@ -108,7 +108,7 @@ def measure_cells(count: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     operations = rng.integers(0, 3, (count, 7)).astype(np.int16)
     operations[:, 0], operations[:, -1] = 3, 4
-    adjacency = np.triu(rng.random((count, 7, 7), dtype=np.float32) < 0.35, 1)
+    adjacency = np.triu(rng.integers(0, 20, (count, 7, 7), dtype=np.int8) < 7, 1)
     adjacency |= np.eye(7, k=1, dtype=bool)
     vocabulary = ("conv1x1", "conv3x3", "maxpool3x3", "input", "output")
     cells = GraphBatch(operations, adjacency, np.full(count, 7), vocabulary)

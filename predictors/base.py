@@ -28,6 +28,8 @@ FORMAT_VERSION = 1
 
 MOST_PADDED = 2**28
 """Entries of adjacency matrices that a predictor of padded graphs is given at once."""
+GRAPHS_AT_ONCE = 2**16
+"""Graphs that a predictor of padded graphs is asked for at once: what it computes of them takes memory."""
 NODES_A_BUCKET = 2**15
 """Nodes of packed graphs that a predictor of padded graphs is asked for at once."""
 
@@ -111,8 +113,11 @@ class Predictor(ABC):
         if len(graphs) == 0:
             return np.zeros(0)
         columns = as_graphs(graphs)
-        if self.reads_packed or isinstance(columns, GraphBatch):
+        if self.reads_packed or (isinstance(columns, GraphBatch) and len(columns) <= GRAPHS_AT_ONCE):
             return np.asarray(self._predict(columns), dtype=np.float64)  # type: ignore[arg-type]
+        if isinstance(columns, GraphBatch):
+            parts = (columns[first : first + GRAPHS_AT_ONCE] for first in range(0, len(columns), GRAPHS_AT_ONCE))
+            return np.concatenate([np.asarray(self._predict(part), dtype=np.float64) for part in parts])
         values = np.empty(len(columns))
         for rows in columns.buckets(NODES_A_BUCKET):
             values[rows] = self._predict(columns[rows].dense())

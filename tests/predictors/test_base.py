@@ -77,6 +77,18 @@ def test_load_finds_registered_classes_only(tmp_path: Path, graphs: GraphBatch, 
         Edges.load(tmp_path / "trees")
 
 
+def test_many_graphs_are_predicted_in_parts(
+    graphs: GraphBatch, targets: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Edges().fit(graphs, targets)
+    whole, sizes = predictor.predict(graphs), []
+    ask = predictor._predict
+    monkeypatch.setattr("nasx.predictors.base.GRAPHS_AT_ONCE", 7)
+    monkeypatch.setattr(predictor, "_predict", lambda part: (sizes.append(len(part)), ask(part))[1])
+    assert np.array_equal(predictor.predict(graphs), whole)
+    assert sizes == [7, 7, 7, 3]
+
+
 def test_bad_targets_are_explained(graphs: GraphBatch) -> None:
     values = np.ones(24)
     values[[3, 9]] = np.nan, np.inf
