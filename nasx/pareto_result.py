@@ -87,9 +87,9 @@ class ParetoResult:
     space: SearchSpace
     goals: Goals
     labels: list[str]
-    evaluations_list: list[Evaluation]
+    evaluations_list: list[Evaluation] = field(repr=False)
     reference: Floats
-    truth: Truth | None
+    truth: Truth | None = field(repr=False)
     kendall_tau: dict[str, tuple[float, int]]
     fit_seconds: float
     score_seconds: float

@@ -146,7 +146,8 @@ def pareto_search(
         fitted = run.start(guesses, initial, batch)
     else:
         options = {
-            "space": space.name, "objective": label_of(objective), "predictor": _labels(guesses), "strategy": strategy,
+            "space": space.name, "objective": label_of(objective, ", ".join(goals.names)),
+            "predictor": _labels(guesses), "strategy": strategy,
             "initial": initial, "batch": batch, "exploration": exploration, "candidates": candidates, "seed": seed,
             "own_deviations": own_deviations, "reference": None if bound is None else bound.tolist(),
         }  # fmt: skip

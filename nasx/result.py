@@ -54,7 +54,7 @@ class SearchResult:
 
     space: SearchSpace
     direction: Direction
-    evaluations_list: list[Evaluation]
+    evaluations_list: list[Evaluation] = field(repr=False)
     best: Hashable
     best_value: float
     best_rank: int | None

@@ -165,10 +165,15 @@ def search(
     return result
 
 
-def label_of(what: Any) -> str:
-    """What to call an objective or a predictor when two processes compare what they were started with."""
+def label_of(what: Any, goals: str | None = None) -> str:
+    """What to call an objective or a predictor when two processes compare what they were started with.
+
+    Args:
+        what: The objective or predictor.
+        goals: The metrics of a benchmark that are wanted; by default the one that it is asked for.
+    """
     if isinstance(what, Benchmark):
-        return "/".join(str(part) for part in (what.name, what.dataset, what.target) if part)
+        return "/".join(str(part) for part in (what.name, what.dataset, goals or what.target) if part)
     return what if isinstance(what, str) else str(getattr(what, "__qualname__", type(what).__name__))
 
 

@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+import pandas as pd
 import pytest
 
+import nasx
 from nasx.pareto_result import ParetoResult
 from nasx.pareto_search import pareto_search
 from nasx.predictors import make_predictor
@@ -162,3 +165,15 @@ def test_processes_share_a_study(tmp_path: Path) -> None:
     assert len({trial.user_attrs["worker"] for trial in study.trials}) == 2
     assert study.metric_names == NAMES
     assert len(study.best_trials) >= 1
+
+
+def test_workers_search_a_table_that_has_no_metric_of_its_own(tmp_path: Path) -> None:
+    cells = SPACE.samples(60, np.random.default_rng(0))
+    rows = [(SPACE.format(cell), *both(cell)) for cell in cells]
+    pd.DataFrame(rows, columns=["architecture", *NAMES]).drop_duplicates("architecture").to_csv(
+        tmp_path / "cells.csv", index=False
+    )
+    bench = nasx.load_benchmark(tmp_path / "cells.csv", space="nasbench201")
+    with ThreadPoolExecutor(2) as threads:
+        result = pareto_search(bench.space, bench, NAMES, predictor=None, budget=10, executor=threads)
+    check_history(result, 10)
