@@ -22,8 +22,9 @@ from nasx.predictors.attention import MultiHeadAttention
 from nasx.predictors.fitted_network import TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Embedding, LayerNorm, Linear
-from nasx.predictors.nar_former_v2 import Head, NetworkConfig
+from nasx.predictors.nar_former_v2 import Head, NetworkConfig, network_config
 from nasx.predictors.preset_predictor import PresetPredictor
+from nasx.predictors.presets import DEFAULT as NAR_FORMER_V2
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 
@@ -53,7 +54,7 @@ class NNFormerConfig(TorchConfig):
     readout: Literal["linear", "sum"] = "linear"
     """A linear map of the class token or the nodes' mean; or, for latencies of whole networks, the sum over the nodes
     and features of the whole graph through the head of NAR-Former V2. Cells' own features, where they are read, join
-    the class token or the mean through a small head of that kind."""
+    the class token or the mean through the small head of the default NAR-Former V2."""
 
     def __post_init__(self) -> None:
         """Checks what the single fields cannot."""
@@ -89,17 +90,7 @@ class NNFormerNetwork(nn.Module):
         self.norm = LayerNorm(members, width)
         self.head: nn.Module
         if summary_features and config.readout == "linear":
-            small = NetworkConfig(
-                members=members,
-                width=width,
-                groups=1,
-                summary_width=64,
-                summary_layers=2,
-                head_width=64,
-                head_dropout=0.1,
-                head_input_dropout=True,
-                positive=False,
-            )
+            small = dataclasses.replace(network_config(NAR_FORMER_V2), members=members, width=width, groups=1)
             self.head = Head(small, summary_features)
         elif config.readout == "sum":
             self.head = Head(NetworkConfig(members=members, width=width, groups=1), summary_features)
