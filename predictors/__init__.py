@@ -56,7 +56,8 @@ class Entry:
 PREDICTORS: dict[str, Entry] = {
     "nar-former-v2": Entry(
         "nasx.predictors.nar_former_v2_predictor:NARFormerV2",
-        "graph transformer with a ranking loss, quick on a CPU (Yi et al., NeurIPS 2023, improved)",
+        "graph transformer with a ranking loss, quick on a CPU (Yi et al., NeurIPS 2023, improved); "
+        "nar-former-v2:paper, :paper-networks, :network, :network-paper",
     ),
     "nar-former-v2-paper": Entry(
         "nasx.predictors.nar_former_v2_predictor:NARFormerV2",
@@ -65,7 +66,8 @@ PREDICTORS: dict[str, Entry] = {
     ),
     "nn-former": Entry(
         "nasx.predictors.nn_former:NNFormer",
-        "transformer that attends to neighbours and siblings (Xu et al., CVPR 2025); nn-former:paper, :described",
+        "transformer that attends to neighbours and siblings (Xu et al., CVPR 2025); nn-former:features, :paper, "
+        ":described, :network",
     ),
     "nar-former-v1": Entry(
         "nasx.predictors.nar_former_v1:NARFormer",
@@ -78,7 +80,7 @@ PREDICTORS: dict[str, Entry] = {
         "nasx.predictors.gcn:GCN",
         "graph convolutions (BRP-NAS, Dudziak et al., NeurIPS 2020); gcn:paper, gcn:neural-predictor",
     ),
-    "nnlp": Entry("nasx.predictors.nnlp:NNLP", "GraphSAGE layers (NNLQP, Liu et al., ICPP 2022); nnlp:paper"),
+    "nnlp": Entry("nasx.predictors.nnlp:NNLP", "GraphSAGE layers (NNLQP, Liu et al., ICPP 2022); nnlp:paper, :network"),
     "gates": Entry(
         "nasx.predictors.gates:GATES", "information flow gated by operations (Ning et al., ECCV 2020); gates:paper"
     ),

@@ -8,6 +8,7 @@ import pytest
 import nasx.predictors
 from nasx.predictors import PREDICTORS, available, make_predictor
 from nasx.predictors.base import Predictor
+from nasx.predictors.presets import PRESETS
 from nasx.search_spaces.errors import UsageError
 
 
@@ -24,6 +25,13 @@ def test_presets_and_aliases() -> None:
     assert make_predictor("nar-former-v2:paper").get_params()["preset"] == "paper"
     assert make_predictor("nar-former-v2-paper").get_params()["preset"] == "paper"
     assert type(make_predictor("random-forest")) is type(make_predictor("trees"))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in PREDICTORS.items() if not entry.params])
+def test_every_preset_is_listed(name: str) -> None:
+    presets = PRESETS if name == "nar-former-v2" else getattr(make_predictor(name), "presets", {})
+    line = dict(available())[name]
+    assert [preset for preset in presets if preset != "default" and f":{preset}" not in line] == []
 
 
 def test_settings_follow_a_name() -> None:
