@@ -94,7 +94,7 @@ def test_terminated_like_interrupted_then_resumed_with_other_workers(
 def test_ended_before_anything_began(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nasx.search_spaces.available", lambda: os.kill(os.getpid(), number))
+    monkeypatch.setattr("nasx.search_spaces.available", lambda: signal.raise_signal(number))
     before = signal.getsignal(signal.SIGTERM)
     assert nasx("spaces") == 1
     assert capsys.readouterr().err == "nasx: interrupted\n"
