@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ def cluster() -> Iterator[Any]:
 @pytest.mark.slow
 def test_a_search_on_a_dask_cluster(cluster: Any) -> None:
     def objective(cell: tuple[str, ...]) -> float:
+        time.sleep(0.1)  # long enough for the other worker to get the next one
         if cell[0] == "none":
             raise RuntimeError("no")
         return cell.count("nor_conv_3x3") + 100 * os.getpid()
