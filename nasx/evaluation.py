@@ -247,9 +247,8 @@ def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> It
         if backend != "ray":
             yield from Parallel(return_as="generator_unordered")(tasks)
             return
-        while some := list(
-            islice(tasks, n_jobs)
-        ):  # ray's backend gives lists only: so many at a time, lest any be lost
+        # ray's backend gives lists only: so many at a time, lest any be lost
+        while some := list(islice(tasks, n_jobs)):
             yield from Parallel()(some)
 
 

@@ -174,12 +174,16 @@ class ProcessWorkers(Executor):
             return self._pool.schedule(fn, args=args, kwargs=kwargs, timeout=self.timeout)  # type: ignore[no-any-return]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the processes; those at work too if the futures are to be cancelled."""
+        """Ends the processes; those at work too if the futures are to be cancelled.
+
+        Processes that are ended are always waited for, which takes a moment: one that is just being started, and loses
+        whoever starts it, prints a traceback.
+        """
         if cancel_futures:
             self._pool.stop()
         else:
             self._pool.close()
-        if wait:
+        if wait or cancel_futures:
             self._pool.join()
 
 

@@ -71,6 +71,19 @@ def test_what_an_objective_may_do_to_a_worker() -> None:
     assert found["raise"][1] == REASONS["raise"]
 
 
+@pytest.mark.slow
+def test_ending_workers_while_one_is_starting_is_silent() -> None:
+    script = """if True:
+        import os
+        from nasx.workers import ProcessWorkers
+        pool = ProcessWorkers(2)
+        pool.submit(os._exit, 3).exception()  # its place is being filled again
+        pool.shutdown(wait=False, cancel_futures=True)
+    """
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
 def test_interrupts_and_spent_budgets_pass() -> None:
     def interrupted(architecture: object) -> float:
         raise KeyboardInterrupt
