@@ -183,8 +183,7 @@ def make_predictor(name: str, **params: Any) -> Predictor:
         if "preset" not in kind._parameter_names():
             raise UsageError(f"predictor '{base}' has no presets; write '{base}' alone")
         params = {"preset": preset, **params}
-    params = {**entry.params, **_set(settings, kind._parameter_names()), **params}
-    _check_parameters(base, params, kind._parameter_names())
+    params = _parameters(base, settings, {**entry.params, **params}, kind._parameter_names())
     return kind(**params)
 
 
@@ -227,25 +226,24 @@ def _make_plugin(name: str, base: str, preset: str, settings: Sequence[str], par
                 raise UsageError(f"{unknown('predictor', base, [*PREDICTORS, *PLUGINS.names()])}; {error}") from error
             raise
     if isinstance(factory, type) and issubclass(factory, Predictor):
-        params = {**_set(settings, factory._parameter_names()), **params}  # type: ignore[attr-defined]
-        _check_parameters(name, params, factory._parameter_names())  # type: ignore[attr-defined]
+        params = _parameters(name, settings, params, factory._parameter_names())  # type: ignore[attr-defined]
         return made(factory, Predictor, "predictor", name, lambda kind: kind(**params))  # type: ignore[type-abstract]
     prototype = made(factory, Predictor, "predictor", name)  # type: ignore[type-abstract]
-    params = {**_set(settings, prototype.get_params()), **params}
-    _check_parameters(name, params, prototype.get_params())
-    return clone(prototype).set_params(**params)
+    return clone(prototype).set_params(**_parameters(name, settings, params, prototype.get_params()))
 
 
-def _set(settings: Iterable[str], known: Collection[str]) -> dict[str, Any]:
-    """Settings of a name as parameters; what is not a parameter is an option, of predictors that have options.
+def _parameters(
+    name: str, settings: Iterable[str], params: Mapping[str, Any], known: Collection[str]
+) -> dict[str, Any]:
+    """Given parameters, and those that a predictor's name sets; a setting that is no parameter is an option.
 
-    >>> _set(["seed=3", "epochs=30", "schedule=cosine"], ["seed", "options"])
+    >>> _parameters("nnlp", ["epochs=30", "schedule=cosine"], {"seed": 3}, ["seed", "options"])
     {'seed': 3, 'options': {'epochs': 30, 'schedule': 'cosine'}}
     """
-    params: dict[str, Any] = {}
+    found = dict(params)
     for setting in settings:
-        field, equals, text = setting.partition("=")
-        if not (field and equals):
+        key, equals, text = setting.partition("=")
+        if not (key and equals):
             raise UsageError(
                 f"'{setting}' is no setting of a predictor; write name,field=value, for example trees,trees=9"
             )
@@ -253,14 +251,15 @@ def _set(settings: Iterable[str], known: Collection[str]) -> dict[str, Any]:
             value = json.loads(text)
         except ValueError:
             value = text
-        (params if field in known or "options" not in known else params.setdefault("options", {}))[field] = value
-    return params
-
-
-def _check_parameters(name: str, params: Iterable[str], known: Collection[str]) -> None:
-    for param in params:
+        if key not in known and "options" in known:
+            given = found.get("options") or {}
+            found["options"] = given if key in given else {**given, key: value}
+        else:
+            found.setdefault(key, value)
+    for param in found:
         if param not in known:
             raise unknown(f"parameter of predictor '{name}'", param, known)
+    return found
 
 
 def _class_of(entry: Entry) -> type[Predictor]:
