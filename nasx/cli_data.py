@@ -107,8 +107,11 @@ def data_import(
     if name in official.OFFICIAL:
         if space not in (None, official.official(name).space) or direction:
             raise UsageError(f"'{name}' knows its space and its metrics; leave --space and --direction out")
-        with _stages() as progress:
-            table = official.import_file(name, path, replace=replace, unverified=unverified, progress=progress)
+        try:
+            with _stages() as progress:
+                table = official.import_file(name, path, replace=replace, unverified=unverified, progress=progress)
+        except KeyboardInterrupt:
+            raise NasxError("interrupted; type the same command again to continue") from None
     else:
         _check_own(name, path, unverified)
         directions = dict(_pair(text) for text in direction or [])

@@ -10,21 +10,25 @@ NAR-Former V2 (yuny220/NAR-Former-V2).
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nasx.network_reader import table_of
+from nasx.nnlqp_networks import packed, read_files
+from nasx.search_spaces.cache import UNFINISHED, cached_arrays
 from nasx.search_spaces.errors import NasxError, UsageError
-from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs
 from nasx.table_file import Table
 
 FILES = ("gt_stage.txt", "gt.txt")
 FOLDERS = ("unseen_structure", "multi_platform")
+PART = 200  # networks that are read and kept together
 
 #: Number of a platform in the file -> the name its authors give it (README.md and demo.py of ModelTC/NNLQP).
 PLATFORMS = {
@@ -57,6 +61,9 @@ def metric_name(platform: int) -> str:
 def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Table:
     """Reads a folder of NNLQP; files that cannot be read as networks are reported in one sentence and left out.
 
+    Networks are read by all cores and kept in the cache folder part by part: called again after it was interrupted,
+    it reads the others only. ``official.import_file`` deletes the parts once the table is stored.
+
     Args:
         path: The folder with ``gt_stage.txt`` or ``gt.txt`` (the first one, if it has both), that file itself, or the
             folder above it.
@@ -64,31 +71,28 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
 
     Raises:
         UsageError: There is no such file, or a line of it is malformed.
-        NasxError: None of the networks can be read.
+        NasxError: None of the networks can be read, or the package onnx is missing.
     """
+    from nasx.search_spaces.onnx_file import onnx_package
+
+    onnx_package()
     file = _ground_truth(Path(path))
     rows = read_lines(file)
-    networks = dict.fromkeys((row.path, row.batch_size) for row in rows)
+    networks = list(dict.fromkeys((row.path, row.batch_size) for row in rows))
     families = {(row.path, row.batch_size): row.family for row in rows}
-    graphs: list[PackedGraphs] = []
-    waiting: list[Graph] = []
-    known: list[tuple[str, int]] = []
-    failed: list[str] = []
-    for done, (name, batch_size) in enumerate(networks, start=1):
-        try:
-            waiting.append(read_graph(file.parent / name, batch_size))
-            known.append((name, batch_size))
-        except (NasxError, OSError) as error:
-            if not failed and "pip install" in str(error):
-                raise
-            failed.append(f"{name}: {error}")
-        if len(waiting) == 500:
-            graphs.append(PackedGraphs.from_graphs(waiting))
-            waiting.clear()
+    text = f"{file.resolve()}\n{file.read_text(encoding='utf-8')}"
+    folder = f"{UNFINISHED}/nnlqp/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    parts = []
+    for first in range(0, len(networks), PART):
+        part = networks[first : first + PART]
+        report = None if progress is None else partial(_report, progress, first, len(networks))
+        read_part = partial(read_files, file.parent, part, report)
+        parts.append(cached_arrays(f"{folder}/{first}", read_part))
         if progress is not None:
-            progress(done, len(networks))
-    if waiting:
-        graphs.append(PackedGraphs.from_graphs(waiting))
+            progress(first + len(part), len(networks))
+    readable = np.concatenate([part["read"] for part in parts])
+    known = [network for network, read in zip(networks, readable, strict=True) if read]
+    failed = [str(sentence) for part in parts for sentence in part["failed"]]
     if not known:
         raise NasxError(f"none of the {len(networks):,} networks in {file} can be read; the first: {failed[0]}")
     if failed:
@@ -107,9 +111,12 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
     names = [f"{Path(name).stem}@{size}" if several else Path(name).stem for name, size in known]
     if len(set(names)) < len(names):
         names = [f"{name}@{size}" for name, size in known]
-    return table_of(
-        "nnlqp", names, PackedGraphs.concatenate(graphs), columns, [families[n] for n in known], source=str(file)
-    )
+    graphs = PackedGraphs.concatenate([packed(part) for part in parts if part["read"].any()])
+    return table_of("nnlqp", names, graphs, columns, [families[n] for n in known], source=str(file))
+
+
+def _report(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
 def read_lines(file: Path) -> list[Measurement]:
@@ -140,47 +147,6 @@ def read_lines(file: Path) -> list[Measurement]:
     if not rows:
         raise UsageError(f"{file} is empty")
     return rows
-
-
-def read_graph(path: Path, batch_size: int) -> Graph:
-    """The graph of a network that runs with this batch size, whatever its file says.
-
-    Raises:
-        UsageError: It is no network that can be read.
-        NasxError: The package onnx is missing.
-    """
-    from nasx.search_spaces.onnx_file import onnx_package
-    from nasx.search_spaces.onnx_network import read_onnx
-
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
-    onnx = onnx_package()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # operators it does not know: the graph says so itself, as 'other'
-        try:
-            model = onnx.load(path, load_external_data=False)
-        except Exception as error:  # protobuf has no error class of its own for every case
-            raise UsageError(f"{path} is no ONNX file") from error
-        if _rebatched(model, batch_size):
-            return read_onnx(model)
-        return read_onnx(path)
-
-
-def _rebatched(model: object, batch_size: int) -> bool:
-    """Writes the batch size into the inputs; False where it is there already."""
-    graph = model.graph  # type: ignore[attr-defined]
-    stored = {tensor.name for tensor in graph.initializer}
-    inputs = [value.type.tensor_type.shape.dim for value in graph.input if value.name not in stored]
-    inputs = [sizes for sizes in inputs if len(sizes) > 1 and sizes[0].dim_value == inputs[0][0].dim_value]
-    changed = bool(inputs) and inputs[0][0].dim_value != batch_size
-    for sizes in inputs if changed else []:
-        sizes[0].dim_value = batch_size
-    if changed:
-        del graph.value_info[:]
-        for value in graph.output:
-            if len(value.type.tensor_type.shape.dim):
-                value.type.tensor_type.shape.dim[0].dim_value = batch_size
-    return changed
 
 
 def _ground_truth(path: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nasx.embedded import NAMES as EMBEDDED
+from nasx.search_spaces.cache import UNFINISHED, cache_dir
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.table_file import SUFFIX, Table
 
@@ -229,6 +231,7 @@ def import_file(
     table = changed(table, name=name, licence=entry.licence, source=entry.source, extra=extra)
     tables.check_free(name, replace=replace)  # another process may have been faster
     _sweep(tables.store(table).parent)
+    shutil.rmtree(cache_dir() / UNFINISHED / name, ignore_errors=True)
     return table
 
 
@@ -283,8 +286,6 @@ def get(
 
 def download_folder() -> Path:
     """Where downloads are kept until they are imported."""
-    from nasx.search_spaces.cache import cache_dir
-
     return cache_dir() / "downloads"
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from nasx.search_spaces.errors import NasxError
 
 Arrays = dict[str, np.ndarray]
+UNFINISHED = "unfinished"
+"""Folder in the cache folder for parts of something long, to be deleted when the whole is stored."""
 
 
 def cache_dir() -> Path:
@@ -44,7 +46,8 @@ def cached_arrays(name: str, compute: Callable[[], Arrays]) -> Arrays:
     appears at once and complete, so that processes may share the folder.
 
     Args:
-        name: File name without ending; put a version in it that changes with the meaning of the arrays.
+        name: File name without ending, in folders if it has slashes; put a version in it that changes with the meaning
+            of the arrays.
         compute: Makes the arrays, none of them of Python objects.
     """
     damaged = OSError, ValueError, EOFError, KeyError, NasxError, zipfile.BadZipFile, zlib.error
@@ -58,6 +61,7 @@ def cached_arrays(name: str, compute: Callable[[], Arrays]) -> Arrays:
 
 def _write(path: Path, arrays: Arrays) -> None:
     """Writes beside the file, then renames over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -20,6 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -310,6 +311,7 @@ class _Reader:
         return math.ceil(math.prod(shape) * _bits(self.onnx, self.kinds.get(name, 0)) / 8)
 
 
+@cache
 def _bits(onnx: Any, kind: int) -> int:
     """The size of an element in a file, in bits."""
     name = _type_name(onnx, kind)
@@ -322,6 +324,7 @@ def _bits(onnx: Any, kind: int) -> int:
         return 0
 
 
+@cache
 def _type_name(onnx: Any, kind: int) -> str:
     """``FLOAT``, ``INT64`` and so on; UNDEFINED for what the installed onnx does not know."""
     known: dict[int, str] = {number: name for name, number in onnx.TensorProto.DataType.items()}

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from nasx import nnlqp, nnlqp_networks, official
 from nasx.benchmark import load_benchmark
 from nasx.cli import app
 from nasx.nnlqp import read, read_lines
+from nasx.nnlqp_networks import read_files
+from nasx.search_spaces.cache import cache_dir
 from nasx.search_spaces.errors import NasxError, UsageError
 
 onnx = pytest.importorskip("onnx")
@@ -110,6 +114,34 @@ def test_wrong_files_are_explained(dataset: Path, tmp_path: Path) -> None:
     (dataset / "gt_stage.txt").write_text("1 onnx/none.onnx 1 2.0 vgg16 1 train\n")
     with pytest.raises(NasxError, match=r"none of the 1 networks"):
         read(dataset)
+
+
+def test_an_interrupted_import_goes_on_where_it_was(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nnlqp, "PART", 2)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read(dataset, progress=interrupt)
+    asked: list[list[tuple[str, int]]] = []
+    monkeypatch.setattr(nnlqp, "read_files", lambda folder, part, *rest: asked.append(part) or read_files(folder, part))
+    table = official.import_file("nnlqp", dataset)
+    assert [len(part) for part in asked] == [2, 2]
+    assert len(table) == 6
+    assert not list(cache_dir().glob("unfinished/*"))
+    whole = official.import_file("nnlqp", dataset, replace=True)
+    assert [len(part) for part in asked] == [2, 2, 2, 2, 2]
+    assert list(whole.space.graphs(whole.space.names)) == list(table.space.graphs(table.space.names))
+
+
+def test_many_networks_are_read_by_several_processes(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = read(dataset)
+    shutil.rmtree(cache_dir())
+    monkeypatch.setattr(nnlqp_networks, "FEW", 1)
+    together = read(dataset)
+    assert list(together.space.graphs(alone.space.names)) == list(alone.space.graphs(alone.space.names))
 
 
 def test_from_the_command_line(dataset: Path) -> None:
