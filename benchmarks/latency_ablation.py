@@ -2,7 +2,7 @@
 
     python benchmarks/latency_ablation.py --out benchmarks/results/latency-ablation
 
-The quick preset ``nar-former-v2:network`` on the measured data set that comes with nasx. Table 5, ``in-domain``:
+``--predictor``, the quick preset unless given, on the measured data set that comes with nasx. Table 5, ``in-domain``:
 attention along edges alone; with the feed-forward in groups; with the type-aware enhancement (the preset). Table 6,
 ``leave-one-family-out`` with EfficientNet left out: attention along edges, and to all nodes. Each part is trained on
 the same networks, ``--repeats`` times with other seeds. Writes what ``nasx evaluate --out`` writes.
@@ -28,6 +28,9 @@ LEFT_OUT: dict[str, dict[str, Any]] = {"global attention": {"attention": "global
 def main() -> None:
     """Measures, writes, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--predictor", default="nar-former-v2:network", help="for example nar-former-v2:network,epochs=15"
+    )
     parser.add_argument("--family", default="efficientnet", help="the family left out")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--train-size", default="all", help="networks that train")
@@ -44,7 +47,7 @@ def main() -> None:
         if table not in arguments.tables:
             continue
         report = nasx.evaluate(
-            {part: nasx.make_predictor("nar-former-v2:network", options=options) for part, options in parts.items()},
+            {part: nasx.make_predictor(arguments.predictor, options=options) for part, options in parts.items()},
             bench,
             train_sizes=arguments.train_size,
             split=split,
