@@ -192,7 +192,7 @@ class RankedCandidates:
         if fit or self._fitted is None:
             self._fitted = self._guide.fit(self._predictor, index, history, also)
         count = self._batch + self._slots
-        proposals, avoided = self._guide.propose(self._fitted, index, count, history, taken)
+        proposals, avoided = self._guide.propose(self._fitted, index, count, history, taken, also)
         return self._mixed(proposals, index), avoided
 
     def _mixed(self, proposals: list[Proposal], index: int) -> list[Proposal]:

@@ -134,6 +134,7 @@ class Guide:
         n: int,
         history: Sequence[Evaluation],
         seen: Collection[str],
+        also: Known = (),
     ) -> tuple[list[Proposal], int]:
         """The ``n`` most promising new architectures, and the number of duplicates avoided.
 
@@ -143,6 +144,7 @@ class Guide:
             n: How many.
             history: The evaluations.
             seen: Keys (:meth:`key`) that must not be proposed.
+            also: What is being evaluated, and the values to take for true; here the predictor alone knows of it.
         """
         if self.exhausted(len(seen)):
             return [], 0

@@ -166,8 +166,12 @@ class ParetoGuide(Guide):
         n: int,
         history: Sequence[Evaluation],
         seen: Collection[str],
+        also: Sequence[Any] = (),
     ) -> tuple[list[Proposal], int]:
-        """The ``n`` most promising new architectures, and the number of duplicates avoided; see :class:`Guide`."""
+        """The ``n`` most promising new architectures, and the number of duplicates avoided; see :class:`Guide`.
+
+        What is being evaluated counts as measured with its expected values, so that no other worker goes there.
+        """
         if self.exhausted(len(seen)):
             return [], 0
         if fitted is None:
@@ -199,10 +203,10 @@ class ParetoGuide(Guide):
             return True
 
         explore = min(n, round(self.exploration * n))
+        measured = np.vstack([self.rows(known), self.goals.rows([values for _, values in also])])
         choose(
-            Forecast(table[:, :k], table[:, k:]), self.goals, self.rows(known), self.bound(history), n - explore,
-            acceptable,
-        )  # fmt: skip
+            Forecast(table[:, :k], table[:, k:]), self.goals, measured, self.bound(history), n - explore, acceptable
+        )
         proposals = [_proposal(candidates[place], key, table[place, :k]) for key, place in taken.items()]
         random, more = self.random(self.rng(index, stream=4), n - len(proposals), {*seen, *taken})
         if random:

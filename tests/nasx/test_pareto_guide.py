@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,24 @@ def test_a_faster_twin_of_what_was_evaluated_is_proposed(goals: Goals, reached: 
     proposals, avoided = guide.propose(exact, 1, 1, history, seen)
     assert (proposals[0].architecture == BARE) == reached
     assert avoided >= (not reached)
+
+
+def test_no_worker_goes_where_another_one_is() -> None:
+    guide = guide_of(COUNTED, exploration=0.0)
+    values = {"near": (9.0, 3.0), "far": (4.0, 2.0)}  # both are gains, but far adds more once near is known
+    near, far, busy, *first = SPACE.samples(9, np.random.default_rng(0))
+    rows = {near: values["near"], far: values["far"]}
+    exact = {
+        name: lambda cells, column=column: np.array([rows[cell][column] for cell in cells])
+        for column, name in enumerate(COUNTED.names)
+    }
+    guide._look_around = lambda strategy, ask, known: dict(zip([near, far], ask([near, far]), strict=True))  # type: ignore[method-assign]
+    guide.reference = np.array([0.0, 12.0])
+    history = evaluated(first, guide)
+    missing = (math.nan, math.nan)
+    history = [replace(evaluation, values=(0.0, 12.0), predictions=missing) for evaluation in history]
+    proposed = [guide.propose(exact, 1, 1, history, set(), also)[0][0] for also in ((), [(busy, values["near"])])]
+    assert [proposal.architecture for proposal in proposed] == [near, far]
 
 
 @pytest.mark.parametrize("predictor", [None, make_predictor("trees", trees=10)], ids=["alone", "trees"])
