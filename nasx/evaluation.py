@@ -19,7 +19,7 @@ from nasx.noise import noise_ceiling
 from nasx.search_spaces.errors import UsageError, unknown
 from nasx.search_spaces.network_table import families_of
 from nasx.splits import Protocol, get_protocol
-from nasx.splits import train_sizes as counts_of
+from nasx.train_sizes import train_sizes as counts_of
 
 if TYPE_CHECKING:
     from nasx.predictors.base import Predictor

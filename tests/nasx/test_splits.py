@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasx.search_spaces.errors import UsageError
-from nasx.splits import PROTOCOLS, ByFunction, Prefix, Split, Uniform, get_protocol, train_size, train_sizes, uniform
+from nasx.splits import PROTOCOLS, ByFunction, Prefix, Split, Uniform, get_protocol, uniform
 
 
 @given(st.integers(4, 60), st.integers(1, 30), st.integers(0, 30), st.integers(0, 5))
@@ -38,38 +38,6 @@ def test_train_on_one_metric_and_test_on_another() -> None:
     assert set(split.test) == set(range(3, 10)) - set(split.train)
 
 
-def test_sizes_of_the_literature() -> None:
-    assert train_sizes(["5%", "10%", 781, "78"], 15_625) == [781, 1563, 78]
-    assert train_sizes(["0.1%", "1%"], 423_624) == [424, 4236]
-    assert train_sizes("3%", 15_625) == [469]
-    assert train_sizes(7, 10) == [7]
-
-
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [
-        (0, "at least 1"),
-        (-5, "at least 1"),
-        ("-5%", "at least 1"),
-        ("0.0001%", "at least 1"),
-        (100, "nothing to test on"),
-        (101, "nothing to test on"),
-        ("100%", "nothing to test on"),
-        ("abc%", "not a training size"),
-        ("%", "not a training size"),
-        ("nan%", "not a training size"),
-        ("inf%", "not a training size"),
-        ("ten", "not a training size"),
-        ("5.5", "not a training size"),
-        ("", "not a training size"),
-        (True, "not a training size"),
-    ],
-)
-def test_bad_sizes_are_one_sentence(size: int | str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        train_size(size, 100)
-
-
 def test_too_many_rows_are_one_sentence() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(UsageError, match="only 5 architectures"):
@@ -80,8 +48,6 @@ def test_too_many_rows_are_one_sentence() -> None:
         uniform(range(5), 4, rng)
     with pytest.raises(UsageError, match="at least 1"):
         uniform(range(5), 0, rng)
-    with pytest.raises(UsageError, match="at least one training size"):
-        train_sizes([], 100)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
