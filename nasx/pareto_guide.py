@@ -204,9 +204,7 @@ class ParetoGuide(Guide):
 
         explore = min(n, round(self.exploration * n))
         measured = np.vstack([self.rows(known), self.goals.rows([values for _, values in also])])
-        choose(
-            Forecast(table[:, :k], table[:, k:]), self.goals, measured, self.bound(history), n - explore, acceptable
-        )
+        choose(Forecast(table[:, :k], table[:, k:]), self.goals, measured, self.bound(history), n - explore, acceptable)
         proposals = [_proposal(candidates[place], key, table[place, :k]) for key, place in taken.items()]
         random, more = self.random(self.rng(index, stream=4), n - len(proposals), {*seen, *taken})
         if random:
