@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nasx.predictors.parameters import check_parameters
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import NasxError, UsageError, unknown
 from nasx.search_spaces.graph import Graph
@@ -76,9 +77,11 @@ class Predictor(ABC):
             The predictor itself.
 
         Raises:
-            UsageError: If there are no graphs, the numbers of graphs and targets differ, or a target is not finite.
+            UsageError: If there are no graphs, the numbers of graphs and targets differ, a target is not finite, or a
+                parameter of the predictor makes no sense.
         """
         check_direction(self.direction)
+        check_parameters(self)
         held_out = None
         if validation is not None:
             held_out = self._read(*check_measured(*validation, what="validation graphs"))

@@ -151,7 +151,7 @@ class TreeEnsemble(FeatureBaseline):
 
     Args:
         trees: Number of trees.
-        max_features: Share of the features each split looks at.
+        max_features: Share of the features each split looks at, at most 1.
         min_samples_leaf: Fewest training graphs in a leaf.
         as_written: Read the dead parts of cells as well, and what stands where: for latency and energy.
         seed: Of the trees.
@@ -183,9 +183,11 @@ class TreeEnsemble(FeatureBaseline):
     def _make_regressor(self) -> Any:
         from sklearn.ensemble import ExtraTreesRegressor
 
+        if not 0 < self.max_features <= 1:
+            raise UsageError(f"max_features is a share, more than 0 and at most 1; got {self.max_features}")
         return ExtraTreesRegressor(
             self.trees,
-            max_features=self.max_features,
+            max_features=float(self.max_features),  # a whole 1 would be one feature
             min_samples_leaf=self.min_samples_leaf,
             random_state=self.seed,
             n_jobs=1,  # threads of a surrounding joblib backend would add the trees up in any order

@@ -63,9 +63,11 @@ class LightGBM(FeatureBaseline):
         super()._fit(graphs, targets, validation, progress)
 
     def _make_regressor(self) -> Any:
+        if self.leaves < 2:
+            raise UsageError(f"a tree needs at least 2 leaves; got leaves={self.leaves}")
         return optional_package("lightgbm").LGBMRegressor(
             n_estimators=self.trees,
-            learning_rate=self.learning_rate,
+            learning_rate=checked_rate(self.learning_rate),
             num_leaves=self.leaves,
             min_child_samples=self.min_samples_leaf,
             subsample=0.8,
@@ -119,7 +121,7 @@ class XGBoost(FeatureBaseline):
     def _make_regressor(self) -> Any:
         return optional_package("xgboost").XGBRegressor(
             n_estimators=self.trees,
-            learning_rate=self.learning_rate,
+            learning_rate=checked_rate(self.learning_rate),
             max_depth=self.depth,
             min_child_weight=self.min_samples_leaf,
             subsample=0.8,
@@ -127,6 +129,17 @@ class XGBoost(FeatureBaseline):
             random_state=self.seed,
             n_jobs=1,
         )
+
+
+def checked_rate(learning_rate: float) -> float:
+    """The learning rate.
+
+    Raises:
+        UsageError: If it is 0: no tree would be added.
+    """
+    if learning_rate == 0:
+        raise UsageError("a learning rate of 0 learns nothing; give one such as 0.05")
+    return learning_rate
 
 
 def optional_package(name: str) -> ModuleType:

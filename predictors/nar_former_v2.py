@@ -210,7 +210,7 @@ class Block(nn.Module):
         self.norm = LayerNorm(members, width)
         self.up = GroupLinear(members, width, width * config.ratio, config.groups, config.group_norm)
         self.down = GroupLinear(members, width * config.ratio, width, config.groups, config.group_norm)
-        self.scale = nn.Parameter(torch.full((members, 1, 1, width), config.layer_scale))
+        self.scale = nn.Parameter(torch.full((members, 1, 1, width), float(config.layer_scale)))
         self.dropout = Dropout(config.dropout, config.shared_dropout)
 
     def forward(self, h: Tensor, adjacency: Tensor, pairs: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.memory import halving
 from nasx.predictors.network_inputs import InParts
+from nasx.predictors.parameters import check_value
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
 from nasx.predictors.threads import is_narrow, one_thread
 from nasx.predictors.trainer import train
@@ -200,24 +201,14 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None, *, as_w
     for name, value in (options or {}).items():
         if name not in hints:
             raise unknown("option", name, hints)
-        old = getattr(config, name)
-        if not _alike(old, value):
-            raise UsageError(f"option '{name}' is {old!r} by default; {value!r} is of another kind")
-        if get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
-            raise unknown(f"value of option '{name}'", value, get_args(hints[name]))
-        if isinstance(old, int) and not isinstance(old, bool) and value < (old > 0):
-            raise UsageError(f"option '{name}' must be at least {int(old > 0)}; got {value}")
+        check_value(f"option '{name}'", getattr(config, name), hints[name], value)
+        if name.endswith("dropout") and hints[name] is float and value >= 1:
+            raise UsageError(f"option '{name}' is a share of what is dropped and must be below 1; got {value}")
     changed = dataclasses.replace(config, **(options or {}))
-    for name in changed.losses:
+    if not changed.losses:
+        raise UsageError("option 'losses' is empty; name at least one loss and its weight")
+    for name, weight in changed.losses.items():
         if name not in LOSSES:
             raise unknown("loss", name, LOSSES)
+        check_value(f"weight of loss '{name}'", 1.0, float, weight)
     return dataclasses.replace(changed, pruned=False) if as_written else changed
-
-
-def _alike(old: object, new: object) -> bool:
-    """Whether a new value is of the old one's kind; a whole number may stand for a float, a truth value may not."""
-    if isinstance(old, bool) or isinstance(new, bool):
-        return isinstance(old, bool) and isinstance(new, bool)
-    if isinstance(old, float):
-        return isinstance(new, int | float)
-    return isinstance(new, Mapping if isinstance(old, Mapping) else type(old))

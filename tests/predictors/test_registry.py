@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import nasx.predictors
@@ -59,11 +61,26 @@ def test_settings_follow_a_name() -> None:
         ("nar-former-v2:paper,epoch=3", {}, "did you mean 'epochs'"),
         ("nar-former-v2,fast", {}, "write name,field=value"),
         ("trees,tree=3", {}, "did you mean 'trees'"),
+        ("trees,trees=0", {}, "'trees' of TreeEnsemble must be at least 1; got 0"),
+        ("trees,trees=many", {}, "is 200 by default; 'many' is of another kind"),
+        ("trees,max_features=1.5", {}, "max_features is a share"),
+        ("trees,seed=-1", {}, "'seed' of TreeEnsemble must be at least 0"),
+        ("nar-former-v2,options=3", {}, "'options' of NARFormerV2 is None by default; 3 is of another kind"),
+        ("nar-former-v2,learning_rate=-1", {}, "'learning_rate' must be at least 0"),
+        ("nar-former-v2", {"options": {"learning_rate": math.nan}}, "'learning_rate' must be finite"),
+        ("nar-former-v2,dropout=1", {}, "must be below 1"),
+        ("nar-former-v2", {"options": {"losses": {}}}, "'losses' is empty"),
+        ("nar-former-v2", {"options": {"losses": {"sr": "much"}}}, "weight of loss 'sr'"),
     ],
 )
 def test_wrong_names_are_explained(name: str, params: dict[str, object], message: str, graphs, targets) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=message):
         make_predictor(name, **params).fit(graphs, targets)
+
+
+def test_a_share_of_one_is_all_features(graphs, targets) -> None:  # type: ignore[no-untyped-def]
+    whole, share = (make_predictor("trees", trees=5, max_features=one).fit(graphs, targets) for one in (1, 1.0))
+    assert np.array_equal(whole.predict(graphs), share.predict(graphs))
 
 
 def test_importing_the_registry_is_light() -> None:
