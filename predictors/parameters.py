@@ -18,7 +18,7 @@ def check_parameters(estimator: Any) -> None:
     Raises:
         UsageError: If one is of another kind, not finite, negative, or 0 where the default is not.
     """
-    for name, (default, hint) in _constructor(type(estimator)).items():
+    for name, (default, hint) in _constructor(type(estimator)).items():  # type: ignore[arg-type]
         check_value(f"parameter '{name}' of {type(estimator).__name__}", default, hint, getattr(estimator, name))
 
 
