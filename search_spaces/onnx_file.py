@@ -114,6 +114,8 @@ def _load(onnx: Any, source: Any) -> tuple[Any, str, Path]:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError):
+        raise UsageError(f"there is no file {path}; give the path of an ONNX file") from None
     except OSError:
         raise
     except Exception as error:  # protobuf's implementations raise different classes

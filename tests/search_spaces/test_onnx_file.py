@@ -109,9 +109,10 @@ def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
                 one_sentence(error)
 
 
-def test_a_missing_file_is_the_file_systems_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        read_onnx(tmp_path / "nothing.onnx")
+@pytest.mark.parametrize("name", ["nothing.onnx", "."])
+def test_a_missing_file_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        read_onnx(tmp_path / name)
 
 
 def test_an_operator_set_must_be_named() -> None:
