@@ -60,11 +60,6 @@ class ApiBenchmark(TabularBenchmark):
         return columns.value(name, row)
 
 
-def is_api(value: object) -> bool:
-    """Whether an object can be asked like one of the official APIs."""
-    return _is_nasbench101(value) or _is_nasbench201(value)
-
-
 def load_api(api: object) -> Table:
     """The table behind an API object; its columns are collected when they are asked for.
 

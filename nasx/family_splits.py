@@ -61,7 +61,6 @@ class FamilySplit(Protocol):
 
     validation_size: int = 0
     needs_families = True
-    takes_all = True
 
     def split(
         self,

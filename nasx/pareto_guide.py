@@ -22,8 +22,6 @@ from nasx.strategies.goals import Goals
 from nasx.strategies.guided import Proposal
 
 Floats = NDArray[np.float64]
-Exact = Callable[[Sequence[Hashable]], Floats]
-"""Architectures -> values ``(n,)`` that need no predictor, because they are known for nothing."""
 
 _RANDOM_SHARE = 0.2
 

@@ -77,23 +77,17 @@ class Protocol(ABC):
         name: The name it goes by on the command line and in reports.
         validation_size: How many rows validate.
         tests_on: What the test rows are, in words.
-        repeats_differ: Whether a fresh generator draws another split; if not, repeats differ by the predictor's seed.
         needs_order: Whether the rows must come in the official order of the benchmark.
-        needs_values: Whether ``split`` must be given the values of the rows.
         needs_groups: Whether ``split`` must be given the groups of the rows (see :func:`nasx.twins.function_groups`).
         needs_families: Whether these groups are the families of networks (see :mod:`nasx.family_splits`).
-        takes_all: Whether all rows that may train do, unless a size is asked for.
     """
 
     name: str
     validation_size: int
     tests_on = "unseen architectures"
-    repeats_differ = True
     needs_order = False
-    needs_values = False
     needs_groups = False
     needs_families = False
-    takes_all = False
 
     @property
     def label(self) -> str:
@@ -142,7 +136,6 @@ class Prefix(Protocol):
 
     validation_size: int = 200
     name = "prefix"
-    repeats_differ = False
     needs_order = True
     tests_on = "all architectures, those trained on among them"
 
@@ -185,11 +178,6 @@ class Uniform(Protocol):
     def name(self) -> str:  # type: ignore[override]
         """``uniform`` or ``uniform-stratified``."""
         return "uniform-stratified" if self.stratified else "uniform"
-
-    @property
-    def needs_values(self) -> bool:  # type: ignore[override]
-        """Whether the values are read."""
-        return self.stratified
 
     def split(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,8 +159,3 @@ class Goals:
             for goal in self.objectives
         ]
         return np.asarray(np.minimum(bounds, allowed))
-
-
-def names_of(goals: Iterable[Goal]) -> str:
-    """The names in one line."""
-    return ", ".join(goal.name for goal in goals)
