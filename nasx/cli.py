@@ -261,6 +261,10 @@ def main() -> None:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
         _stop("interrupted", 1)
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # it met a compiled module that was just being loaded
+            _stop("interrupted", 1)
+        raise
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
             _stop("interrupted", 1)

@@ -29,6 +29,7 @@ from nasx.table_file import Table
 FILES = ("gt_stage.txt", "gt.txt")
 FOLDERS = ("unseen_structure", "multi_platform")
 PART = 200  # networks that are read and kept together
+FEW = 50  # so many networks are read before other processes have started
 
 #: Number of a platform in the file -> the name its authors give it (README.md and demo.py of ModelTC/NNLQP).
 PLATFORMS = {
@@ -73,7 +74,10 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
         UsageError: There is no such file, or a line of it is malformed.
         NasxError: None of the networks can be read, or the package onnx is missing.
     """
+    from joblib import cpu_count
+
     from nasx.search_spaces.onnx_file import onnx_package
+    from nasx.workers import InlineExecutor, ProcessWorkers
 
     onnx_package()
     file = _ground_truth(Path(path))
@@ -83,13 +87,14 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
     text = f"{file.resolve()}\n{file.read_text(encoding='utf-8')}"
     folder = f"{UNFINISHED}/nnlqp/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     parts = []
-    for first in range(0, len(networks), PART):
-        part = networks[first : first + PART]
-        report = None if progress is None else partial(_report, progress, first, len(networks))
-        read_part = partial(read_files, file.parent, part, report)
-        parts.append(cached_arrays(f"{folder}/{first}", read_part))
-        if progress is not None:
-            progress(first + len(part), len(networks))
+    with InlineExecutor() if len(networks) < FEW else ProcessWorkers(cpu_count()) as executor:
+        for first in range(0, len(networks), PART):
+            part = networks[first : first + PART]
+            report = None if progress is None else partial(_report, progress, first, len(networks))
+            read_part = partial(read_files, file.parent, part, executor, report)
+            parts.append(cached_arrays(f"{folder}/{first}", read_part))
+            if progress is not None:
+                progress(first + len(part), len(networks))
     readable = np.concatenate([part["read"] for part in parts])
     known = [network for network, read in zip(networks, readable, strict=True) if read]
     failed = [str(sentence) for part in parts for sentence in part["failed"]]

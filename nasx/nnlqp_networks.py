@@ -1,9 +1,10 @@
-"""The networks of NNLQP: ONNX files without weights, read by all cores."""
+"""The networks of NNLQP: ONNX files without weights, read into arrays that can be stored."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +14,28 @@ from nasx.search_spaces.errors import NasxError, UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs
 
-FEW = 50  # so many networks are read before other processes have started
-
 
 def read_files(
-    folder: Path, networks: Sequence[tuple[str, int]], progress: Callable[[int], None] | None = None
+    folder: Path,
+    networks: Sequence[tuple[str, int]],
+    executor: Executor,
+    progress: Callable[[int], None] | None = None,
 ) -> Arrays:
-    """Reads networks into arrays that can be stored; ``packed`` makes graphs of them.
+    """Reads networks into arrays; ``packed`` makes graphs of them.
 
     Args:
         folder: What paths are relative to.
         networks: n paths and batch sizes.
+        executor: Who reads.
         progress: Called as ``progress(networks_read)``.
 
     Returns:
         ``read (n,)``: which could be read; ``failed``: one sentence for each of the others; the graphs' parts.
     """
-    from joblib import Parallel, delayed
-
-    tasks = (delayed(_attempt)(folder, *network) for network in networks)
+    futures = [executor.submit(_attempt, folder, *network) for network in networks]
     found: list[Graph | str] = []
-    for one in Parallel(n_jobs=1 if len(networks) < FEW else -1, return_as="generator")(tasks):
-        found.append(one)
+    for future in futures:
+        found.append(future.result())
         if progress is not None:
             progress(len(found))
     graphs = PackedGraphs.from_graphs([one for one in found if isinstance(one, Graph)])

@@ -9,9 +9,11 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from nasx.benchmark import Benchmark, BudgetSpent
+from nasx.interrupts import deaf_children, hear_again
 from nasx.search_spaces.errors import NasxError, UsageError
 
 Measured = tuple[Any, str | None]
@@ -163,15 +165,18 @@ class ProcessWorkers(Executor):
         from joblib.externals.loky.backend import get_context
         from pebble import ProcessPool
 
-        self._pool = ProcessPool(max_workers=self._max_workers, initializer=self._prepare, context=get_context("loky"))
+        self._pool = ProcessPool(
+            max_workers=self._max_workers, initializer=partial(_begin, self._prepare), context=get_context("loky")
+        )
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedules a call; a pool that broke down is replaced first."""
-        try:
-            return self._pool.schedule(fn, args=args, kwargs=kwargs, timeout=self.timeout)  # type: ignore[no-any-return]
-        except RuntimeError:
-            self._start()
-            return self._pool.schedule(fn, args=args, kwargs=kwargs, timeout=self.timeout)  # type: ignore[no-any-return]
+        with deaf_children():  # the first call starts the threads that start the processes
+            try:
+                return self._pool.schedule(fn, args=args, kwargs=kwargs, timeout=self.timeout)  # type: ignore[no-any-return]
+            except RuntimeError:
+                self._start()
+                return self._pool.schedule(fn, args=args, kwargs=kwargs, timeout=self.timeout)  # type: ignore[no-any-return]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the processes; those at work too if the futures are to be cancelled.
@@ -185,6 +190,17 @@ class ProcessWorkers(Executor):
             self._pool.close()
         if wait or cancel_futures:
             self._pool.join()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        """Ends the processes; after an error, such as an interrupt, those at work too."""
+        self.shutdown(cancel_futures=kind is not None)
+
+
+def _begin(prepare: Callable[[], None] | None) -> None:
+    """The first thing a worker process does."""
+    hear_again()
+    if prepare is not None:
+        prepare()
 
 
 def answer(future: Future[Measured], timeout: float | None = None, *, broken_is_fatal: bool = True) -> Measured:

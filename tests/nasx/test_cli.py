@@ -208,6 +208,17 @@ def test_ctrl_c_says_how_to_continue(
     assert list(values[:11]) == [float(i) for i in range(1, 12)]
 
 
+def test_ctrl_c_while_a_compiled_module_is_loaded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(prog_name: str) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("nasx.cli.app", load)
+    assert nasx("spaces") == 1
+    assert capsys.readouterr().err == "nasx: interrupted\n"
+
+
 def test_help_needs_no_heavy_import() -> None:
     script = (
         "import sys; sys.argv = ['nasx', '--help']\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nasx import nnlqp, nnlqp_networks, official
+from nasx import nnlqp, official
 from nasx.benchmark import load_benchmark
 from nasx.cli import app
 from nasx.nnlqp import read, read_lines
@@ -126,7 +126,9 @@ def test_an_interrupted_import_goes_on_where_it_was(dataset: Path, monkeypatch: 
     with pytest.raises(KeyboardInterrupt):
         read(dataset, progress=interrupt)
     asked: list[list[tuple[str, int]]] = []
-    monkeypatch.setattr(nnlqp, "read_files", lambda folder, part, *rest: asked.append(part) or read_files(folder, part))
+    monkeypatch.setattr(
+        nnlqp, "read_files", lambda folder, part, *rest: asked.append(part) or read_files(folder, part, *rest)
+    )
     table = official.import_file("nnlqp", dataset)
     assert [len(part) for part in asked] == [2, 2]
     assert len(table) == 6
@@ -139,7 +141,7 @@ def test_an_interrupted_import_goes_on_where_it_was(dataset: Path, monkeypatch: 
 def test_many_networks_are_read_by_several_processes(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = read(dataset)
     shutil.rmtree(cache_dir())
-    monkeypatch.setattr(nnlqp_networks, "FEW", 1)
+    monkeypatch.setattr(nnlqp, "FEW", 1)
     together = read(dataset)
     assert list(together.space.graphs(alone.space.names)) == list(alone.space.graphs(alone.space.names))
 
