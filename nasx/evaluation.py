@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from nasx.benchmark import Benchmark
 from nasx.evaluation_report import EvaluationReport, Key
 from nasx.evaluation_task import Mode, Outcome, Source, Task
 from nasx.family_splits import ALL, FamilySplit
+from nasx.interrupts import deaf_children
 from nasx.metric import find_metric
 from nasx.noise import noise_ceiling
 from nasx.search_spaces.errors import UsageError, unknown
@@ -245,7 +247,11 @@ def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> It
     tasks = (delayed(_Job.run)(job) for job in jobs)
     with parallel_config(backend=backend, n_jobs=min(n_jobs, count)):
         if backend != "ray":
-            yield from Parallel(return_as="generator_unordered")(tasks)
+            # whoever interrupts knows that tasks are cancelled
+            warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed", UserWarning)
+            with deaf_children():  # which this process ends; by themselves they would complain
+                outcomes = Parallel(return_as="generator_unordered")(tasks)
+            yield from outcomes
             return
         # ray's backend gives lists only: so many at a time, lest any be lost
         while some := list(islice(tasks, n_jobs)):

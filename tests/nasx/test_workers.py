@@ -84,40 +84,6 @@ def test_ending_workers_while_one_is_starting_is_silent() -> None:
     assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 3.0])
-def test_an_interrupt_from_the_terminal_ends_workers_silently(seconds: float) -> None:
-    script = """if True:
-        import signal, time
-        from nasx.workers import ProcessWorkers
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            with ProcessWorkers(2) as pool:
-                waiting = [pool.submit(time.sleep, 60) for _ in range(2)]
-                print("started", flush=True)
-                waiting[0].result()
-        except KeyboardInterrupt:
-            print("interrupted")
-    """
-    command = [sys.executable, "-c", script]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-    out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("interrupted\n", "", 0)
-
-
-def test_workers_hear_interrupts_again() -> None:
-    with ProcessWorkers(1) as pool:
-        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_DFL
-        assert signal.SIGINT not in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
 def test_interrupts_and_spent_budgets_pass() -> None:
     def interrupted(architecture: object) -> float:
         raise KeyboardInterrupt
