@@ -84,15 +84,13 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
     rows = read_lines(file)
     networks = list(dict.fromkeys((row.path, row.batch_size) for row in rows))
     families = {(row.path, row.batch_size): row.family for row in rows}
-    text = f"{file.resolve()}\n{file.read_text(encoding='utf-8')}"
-    folder = f"{UNFINISHED}/nnlqp/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     parts = []
     with InlineExecutor() if len(networks) < FEW else ProcessWorkers(cpu_count()) as executor:
         for first in range(0, len(networks), PART):
             part = networks[first : first + PART]
             report = None if progress is None else partial(_report, progress, first, len(networks))
             read_part = partial(read_files, file.parent, part, executor, report)
-            parts.append(cached_arrays(f"{folder}/{first}", read_part))
+            parts.append(cached_arrays(f"{UNFINISHED}/nnlqp/{_fingerprint(file.parent, part)}", read_part))
             if progress is not None:
                 progress(first + len(part), len(networks))
     readable = np.concatenate([part["read"] for part in parts])
@@ -122,6 +120,16 @@ def read(path: Path, progress: Callable[[int, int], None] | None = None) -> Tabl
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
     progress(before + done, total)
+
+
+def _fingerprint(folder: Path, networks: list[tuple[str, int]]) -> str:
+    """What changes with the networks, and with what is known of their files: one that was missing is looked for again."""
+    digest = hashlib.sha256()
+    for name, batch_size in networks:
+        path = (folder / name).resolve()
+        found = path.stat() if path.is_file() else None
+        digest.update(f"{path} {batch_size} {found and (found.st_size, found.st_mtime_ns)}\n".encode())
+    return digest.hexdigest()[:32]
 
 
 def read_lines(file: Path) -> list[Measurement]:

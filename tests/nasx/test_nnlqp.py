@@ -138,6 +138,18 @@ def test_an_interrupted_import_goes_on_where_it_was(dataset: Path, monkeypatch: 
     assert list(whole.space.graphs(whole.space.names)) == list(table.space.graphs(table.space.names))
 
 
+def test_a_file_that_was_missing_is_looked_for_again(dataset: Path, tmp_path: Path) -> None:
+    networks = dataset / "onnx"
+    networks.rename(tmp_path / "elsewhere")
+    with pytest.raises(NasxError, match="none of the 6 networks"):
+        read(dataset)
+    (tmp_path / "elsewhere").rename(networks)
+    assert len(read(dataset)) == 6
+    (networks / "vgg16" / "vgg16_transform_0000.onnx").write_bytes(b"damaged meanwhile")
+    with pytest.warns(UserWarning, match="1 of 6 networks"):
+        assert len(read(dataset)) == 5
+
+
 def test_many_networks_are_read_by_several_processes(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = read(dataset)
     shutil.rmtree(cache_dir())
