@@ -123,7 +123,7 @@ def _report(progress: Callable[[int, int], None], before: int, total: int, done:
 
 
 def _fingerprint(folder: Path, networks: list[tuple[str, int]]) -> str:
-    """What changes with the networks, and with what is known of their files: one that was missing is looked for again."""
+    """Changes with the networks and with their files: one that was missing is looked for again."""
     digest = hashlib.sha256()
     for name, batch_size in networks:
         path = (folder / name).resolve()
