@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +51,8 @@ class Predictor(ABC):
 
     seed: int
     direction: Direction
+    least: ClassVar[Mapping[str, float]] = {"seed": 0}
+    """Smallest sensible values of parameters; kinds are compared with the constructor's annotations anyway."""
 
     @property
     def reads_packed(self) -> bool:
@@ -81,7 +83,7 @@ class Predictor(ABC):
                 parameter of the predictor makes no sense.
         """
         check_direction(self.direction)
-        check_parameters(self)
+        check_parameters(self, self.least)
         held_out = None
         if validation is not None:
             held_out = self._read(*check_measured(*validation, what="validation graphs"))

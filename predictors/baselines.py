@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +164,8 @@ class TreeEnsemble(FeatureBaseline):
     array([94.])
     """
 
+    least: ClassVar[Mapping[str, float]] = {"seed": 0, "trees": 1, "min_samples_leaf": 1}
+
     def __init__(
         self,
         trees: int = 200,
@@ -218,6 +220,8 @@ class GaussianProcess(FeatureBaseline):
     >>> bool((deviations > 0).all())
     True
     """
+
+    least: ClassVar[Mapping[str, float]] = {"seed": 0, "restarts": 0}
 
     def __init__(
         self, restarts: int = 0, as_written: bool = False, seed: int = 0, direction: Direction = "maximize"

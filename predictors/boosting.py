@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,14 @@ class LightGBM(FeatureBaseline):
     >>> LightGBM(trees=5)
     LightGBM(trees=5, learning_rate=0.05, leaves=15, min_samples_leaf=3, as_written=False, seed=0, direction='maximize')
     """
+
+    least: ClassVar[Mapping[str, float]] = {
+        "seed": 0,
+        "trees": 1,
+        "leaves": 2,
+        "min_samples_leaf": 1,
+        "learning_rate": 0,
+    }
 
     def __init__(
         self,
@@ -63,8 +72,6 @@ class LightGBM(FeatureBaseline):
         super()._fit(graphs, targets, validation, progress)
 
     def _make_regressor(self) -> Any:
-        if self.leaves < 2:
-            raise UsageError(f"a tree needs at least 2 leaves; got leaves={self.leaves}")
         return optional_package("lightgbm").LGBMRegressor(
             n_estimators=self.trees,
             learning_rate=checked_rate(self.learning_rate),
@@ -99,6 +106,14 @@ class XGBoost(FeatureBaseline):
     >>> XGBoost(trees=100)
     XGBoost(trees=100, learning_rate=0.05, depth=4, min_samples_leaf=2, as_written=False, seed=0, direction='maximize')
     """
+
+    least: ClassVar[Mapping[str, float]] = {
+        "seed": 0,
+        "trees": 1,
+        "depth": 1,
+        "min_samples_leaf": 1,
+        "learning_rate": 0,
+    }
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ leaves over, a few per cent, trees learn as the logarithm of the ratio.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class KindCosts(Predictor):
     [1.0, 1.9, 10.9]
     """
 
+    least: ClassVar[Mapping[str, float]] = {"seed": 0, "trees": 0}
     _weights: NDArray[np.float64] | None = None
     _features: NetworkFeatures
     _least: float

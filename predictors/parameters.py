@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Mapping
 from functools import cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -12,18 +13,25 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from nasx.search_spaces.errors import UsageError, unknown
 
 
-def check_parameters(estimator: Any) -> None:
-    """Compares the parameters of an estimator with what its constructor says of them: annotations and defaults.
+def check_parameters(estimator: Any, least: Mapping[str, float]) -> None:
+    """Compares the parameters of an estimator with the annotations of its constructor.
+
+    Args:
+        estimator: The estimator.
+        least: Parameter -> its smallest sensible value; such a parameter is finite, too.
 
     Raises:
-        UsageError: If one is of another kind, not finite, negative, or 0 where the default is not.
+        UsageError: If one is of another kind, or too small.
     """
     for name, (default, hint) in _constructor(type(estimator)).items():  # type: ignore[arg-type]
-        check_value(f"parameter '{name}' of {type(estimator).__name__}", default, hint, getattr(estimator, name))
+        what, value = f"parameter '{name}' of {type(estimator).__name__}", getattr(estimator, name)
+        _check_kind(what, default, hint, value)
+        if name in least:
+            _check_number(what, least[name], value)
 
 
-def check_value(what: str, default: Any, hint: Any, value: Any) -> None:
-    """Checks one value.
+def check_option(what: str, default: Any, hint: Any, value: Any) -> None:
+    """Checks the value of an option, which replaces another one.
 
     Args:
         what: What it is called in the sentence that says what is wrong.
@@ -34,21 +42,29 @@ def check_value(what: str, default: Any, hint: Any, value: Any) -> None:
     Raises:
         UsageError: If it is of another kind, not finite, or too small.
 
-    >>> check_value("option 'epochs'", 75, int, 30)
-    >>> check_value("option 'epochs'", 75, int, 0)
+    >>> check_option("option 'epochs'", 75, int, 30)
+    >>> check_option("option 'epochs'", 75, int, 0)
     Traceback (most recent call last):
     nasx.search_spaces.errors.UsageError: option 'epochs' must be at least 1; got 0
     """
+    _check_kind(what, default, hint, value)
+    if _is_number(value, Real) and _is_number(default, Real):
+        counts = isinstance(default, Integral)
+        _check_number(what, -math.inf if default < 0 else int(default > 0 and counts), value)
+
+
+def _check_kind(what: str, default: Any, hint: Any, value: Any) -> None:
     if get_origin(hint) is Literal and value not in get_args(hint):
         raise unknown(f"value of {what}", value, get_args(hint))
     if not _fits(value, hint):
         raise UsageError(f"{what} is {default!r} by default; {value!r} is of another kind")
-    if _is_number(value, Real) and _is_number(default, Real):
-        if not math.isfinite(value):
-            raise UsageError(f"{what} must be finite; got {value}")
-        least = int(default > 0 and isinstance(default, Integral))
-        if default >= 0 and value < least:
-            raise UsageError(f"{what} must be at least {least}; got {value}")
+
+
+def _check_number(what: str, least: float, value: float) -> None:
+    if not math.isfinite(value):
+        raise UsageError(f"{what} must be finite; got {value}")
+    if value < least:
+        raise UsageError(f"{what} must be at least {least}; got {value}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

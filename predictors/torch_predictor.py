@@ -21,7 +21,7 @@ from nasx.predictors.inputs import Inputs
 from nasx.predictors.losses import LOSSES, RANKING_LOSSES
 from nasx.predictors.memory import halving
 from nasx.predictors.network_inputs import InParts
-from nasx.predictors.parameters import check_value
+from nasx.predictors.parameters import check_option
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, normal_scores
 from nasx.predictors.threads import is_narrow, one_thread
 from nasx.predictors.trainer import train
@@ -201,7 +201,7 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None, *, as_w
     for name, value in (options or {}).items():
         if name not in hints:
             raise unknown("option", name, hints)
-        check_value(f"option '{name}'", getattr(config, name), hints[name], value)
+        check_option(f"option '{name}'", getattr(config, name), hints[name], value)
         if name.endswith("dropout") and hints[name] is float and value >= 1:
             raise UsageError(f"option '{name}' is a share of what is dropped and must be below 1; got {value}")
     changed = dataclasses.replace(config, **(options or {}))
@@ -210,5 +210,5 @@ def with_options(config: TorchConfig, options: Mapping[str, Any] | None, *, as_w
     for name, weight in changed.losses.items():
         if name not in LOSSES:
             raise unknown("loss", name, LOSSES)
-        check_value(f"weight of loss '{name}'", 1.0, float, weight)
+        check_option(f"weight of loss '{name}'", 1.0, float, weight)
     return dataclasses.replace(changed, pruned=False) if as_written else changed

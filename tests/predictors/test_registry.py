@@ -63,6 +63,7 @@ def test_settings_follow_a_name() -> None:
         ("trees,tree=3", {}, "did you mean 'trees'"),
         ("trees,trees=0", {}, "'trees' of TreeEnsemble must be at least 1; got 0"),
         ("trees,trees=many", {}, "is 200 by default; 'many' is of another kind"),
+        ("kind-costs,trees=-1", {}, "'trees' of KindCosts must be at least 0"),
         ("trees,max_features=1.5", {}, "max_features is a share"),
         ("trees,seed=-1", {}, "'seed' of TreeEnsemble must be at least 0"),
         ("nar-former-v2,options=3", {}, "'options' of NARFormerV2 is None by default; 3 is of another kind"),
