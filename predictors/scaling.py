@@ -89,9 +89,9 @@ class MonotoneMap:
         """
         shares = np.linspace(0, 1, min(len(np.asarray(x)), knots))
         at, values = np.quantile(np.asarray(x), shares), np.quantile(np.asarray(y), shares)
-        first = [0]
+        first, least = [0], max(LEAST_STEP * (at[-1] - at[0]), 1e-12)
         for k in range(1, len(at)):  # between two nearly equal x the map would be so steep that it blows up rounding
-            if at[k] - at[first[-1]] > LEAST_STEP * (at[-1] - at[0]):
+            if at[k] - at[first[-1]] > least:
                 first.append(k)
         values = np.add.reduceat(values, first) / np.diff([*first, len(at)])
         at = at[first]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nasx.predictors.scaling import MonotoneMap, ScoreMap, TargetScaler, normal_scores
@@ -33,6 +33,7 @@ def test_positive_targets_can_be_left_alone() -> None:
 
 
 @given(numbers, numbers)
+@example([0.0, 2.225073858507203e-309], [0.0, 1.0])
 def test_a_monotone_map_is_increasing_and_finite(x: list[float], y: list[float]) -> None:
     count = min(len(x), len(y))
     curve = MonotoneMap.between(x[:count], y[:count])
