@@ -111,7 +111,7 @@ def data_import(
             with _stages() as progress:
                 table = official.import_file(name, path, replace=replace, unverified=unverified, progress=progress)
         except KeyboardInterrupt:
-            raise NasxError("interrupted; type the same command again to continue") from None
+            raise NasxError("interrupted; nothing is imported yet, type the same command again") from None
     else:
         _check_own(name, path, unverified)
         directions = dict(_pair(text) for text in direction or [])

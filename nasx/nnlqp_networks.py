@@ -34,8 +34,11 @@ def read_files(
     """
     futures = [executor.submit(_attempt, folder, *network) for network in networks]
     found: list[Graph | str] = []
-    for future in futures:
-        found.append(future.result())
+    for (name, _), future in zip(networks, futures, strict=True):
+        try:
+            found.append(future.result())
+        except OSError as error:  # pebble's ProcessExpired is one
+            found.append(f"{name}: the process that read it ended: {error}")
         if progress is not None:
             progress(len(found))
     graphs = PackedGraphs.from_graphs([one for one in found if isinstance(one, Graph)])

@@ -39,7 +39,7 @@ class LightGBM(FeatureBaseline):
         "trees": 1,
         "leaves": 2,
         "min_samples_leaf": 1,
-        "learning_rate": 0,
+        "learning_rate": 1e-6,
     }
 
     def __init__(
@@ -74,7 +74,7 @@ class LightGBM(FeatureBaseline):
     def _make_regressor(self) -> Any:
         return optional_package("lightgbm").LGBMRegressor(
             n_estimators=self.trees,
-            learning_rate=checked_rate(self.learning_rate),
+            learning_rate=self.learning_rate,
             num_leaves=self.leaves,
             min_child_samples=self.min_samples_leaf,
             subsample=0.8,
@@ -112,7 +112,7 @@ class XGBoost(FeatureBaseline):
         "trees": 1,
         "depth": 1,
         "min_samples_leaf": 1,
-        "learning_rate": 0,
+        "learning_rate": 1e-6,
     }
 
     def __init__(
@@ -136,7 +136,7 @@ class XGBoost(FeatureBaseline):
     def _make_regressor(self) -> Any:
         return optional_package("xgboost").XGBRegressor(
             n_estimators=self.trees,
-            learning_rate=checked_rate(self.learning_rate),
+            learning_rate=self.learning_rate,
             max_depth=self.depth,
             min_child_weight=self.min_samples_leaf,
             subsample=0.8,
@@ -144,17 +144,6 @@ class XGBoost(FeatureBaseline):
             random_state=self.seed,
             n_jobs=1,
         )
-
-
-def checked_rate(learning_rate: float) -> float:
-    """The learning rate.
-
-    Raises:
-        UsageError: If it is 0: no tree would be added.
-    """
-    if learning_rate == 0:
-        raise UsageError("a learning rate of 0 learns nothing; give one such as 0.05")
-    return learning_rate
 
 
 def optional_package(name: str) -> ModuleType:

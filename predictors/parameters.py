@@ -26,7 +26,7 @@ def check_parameters(estimator: Any, least: Mapping[str, float]) -> None:
     for name, (default, hint) in _constructor(type(estimator)).items():  # type: ignore[arg-type]
         what, value = f"parameter '{name}' of {type(estimator).__name__}", getattr(estimator, name)
         _check_kind(what, default, hint, value)
-        if name in least:
+        if name in least and _is_number(value, Real):
             _check_number(what, least[name], value)
 
 
@@ -55,7 +55,7 @@ def check_option(what: str, default: Any, hint: Any, value: Any) -> None:
 
 def _check_kind(what: str, default: Any, hint: Any, value: Any) -> None:
     if get_origin(hint) is Literal and value not in get_args(hint):
-        raise unknown(f"value of {what}", value, get_args(hint))
+        raise unknown(f"value of {what}", value, map(str, get_args(hint)))
     if not _fits(value, hint):
         raise UsageError(f"{what} is {default!r} by default; {value!r} is of another kind")
 
@@ -68,7 +68,10 @@ def _check_number(what: str, least: float, value: float) -> None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotation's kind; a whole number may stand for a float, a truth value may not."""
+    """Whether a value is a number, a word, a truth value, a mapping or None if it is said to be; the rest is believed.
+
+    A whole number may stand for a float, a truth value may not.
+    """
     kind = get_origin(hint) or hint
     if kind in (Union, UnionType):
         return any(_fits(value, each) for each in get_args(hint))
@@ -76,10 +79,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return value is None
     if kind in (int, float):
         return _is_number(value, Integral if kind is int else Real)
-    try:
-        return kind is Any or isinstance(value, kind)
-    except TypeError:  # a protocol, a variable: nothing that could be compared
-        return True
+    return kind not in (bool, str, dict, Mapping) or isinstance(value, kind)
 
 
 def _is_number(value: Any, kind: type) -> bool:

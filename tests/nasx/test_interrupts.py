@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import pytest
 
+from nasx.__main__ import main
 from nasx.workers import ProcessWorkers
 
 WORKERS = """
@@ -34,14 +36,13 @@ except KeyboardInterrupt:
     print("interrupted")
 """
 
-pytestmark = pytest.mark.skipif(shutil.which("pgrep") is None, reason="needs pgrep, to see worker processes start")
-
 
 def workers_of(process: subprocess.Popen[str]) -> str:
     return subprocess.run(["pgrep", "-f", "-P", str(process.pid), "popen_loky"], capture_output=True, text=True).stdout
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="needs pgrep, to see worker processes start")
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 3.0])
 @pytest.mark.parametrize("work", [WORKERS, REPEATS], ids=["workers", "repeats"])
 def test_workers_that_are_starting_end_silently(work: str, seconds: float) -> None:
@@ -67,3 +68,13 @@ def test_workers_hear_interrupts_again() -> None:
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_DFL
         assert signal.SIGINT not in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_an_interrupt_while_the_command_line_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Importing(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "nasx.cli", Importing("nasx.cli"))
+    with pytest.raises(SystemExit, match="nasx: interrupted"):
+        main()

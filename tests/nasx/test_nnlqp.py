@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pebble import ProcessExpired
 from typer.testing import CliRunner
 
 from nasx import nnlqp, official
@@ -156,6 +158,22 @@ def test_many_networks_are_read_by_several_processes(dataset: Path, monkeypatch:
     monkeypatch.setattr(nnlqp, "FEW", 1)
     together = read(dataset)
     assert list(together.space.graphs(alone.space.names)) == list(alone.space.graphs(alone.space.names))
+
+
+def test_a_network_that_ends_its_reader_is_left_out(dataset: Path) -> None:
+    class Broken(Executor):
+        def submit(self, fn, /, folder, name, batch_size):  # type: ignore[no-untyped-def]
+            future: Future[object] = Future()
+            if "alexnet" in name:
+                future.set_exception(ProcessExpired("Abnormal termination"))
+            else:
+                future.set_result(fn(folder, name, batch_size))
+            return future
+
+    names = [row.path for row in read_lines(dataset / "gt.txt")]
+    found = read_files(dataset, [(name, 1) for name in names], Broken())
+    assert found["read"].tolist() == [False] * 3 + [True] * 3
+    assert all("the process that read it ended" in sentence for sentence in found["failed"])
 
 
 def test_from_the_command_line(dataset: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from nasx.predictors.parameters import check_parameters
 from nasx.search_spaces.errors import UsageError
 
-LEAST = {"count": 1, "share": 0}
+LEAST = {"count": 1, "share": 0, "draws": 0}
 
 
 class Estimator:
@@ -25,7 +25,10 @@ class Estimator:
         deep: bool = False,
         kind: Literal["x", "y"] = "x",
         extra: dict[str, int] | None = None,
+        level: Literal[1, 2] = 1,
+        sizes: tuple[int, ...] | None = None,
         anything: Any = None,
+        draws: int | None = None,
     ) -> None:
         self.__dict__.update({key: value for key, value in locals().items() if key != "self"})
 
@@ -36,6 +39,7 @@ class Estimator:
         {},
         {"count": np.int64(4), "share": 1, "shift": float("inf")},
         {"share": np.float32(0.25), "extra": {"a": 1}, "anything": object()},
+        {"level": 2, "sizes": [1, 2], "draws": 3},
     ],
 )
 def test_what_makes_sense(params: dict[str, Any]) -> None:
@@ -54,6 +58,8 @@ def test_what_makes_sense(params: dict[str, Any]) -> None:
         ({"name": 3}, "of another kind"),
         ({"deep": 1}, "of another kind"),
         ({"kind": "z"}, "known: x, y"),
+        ({"level": 3}, "known: 1, 2"),
+        ({"draws": -1}, "at least 0"),
         ({"extra": [1]}, "of another kind"),
     ],
 )
