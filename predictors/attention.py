@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasx.predictors.edges import Pairs
 from nasx.predictors.layers import Linear
 from nasx.search_spaces.errors import UsageError
 
@@ -38,9 +39,12 @@ class MultiHeadAttention(nn.Module):
         self.value = Linear(members, width, inner, bias)
         self.out = Linear(members, inner, width, bias)
 
-    def forward(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, allowed: Tensor | Pairs) -> Tensor:
         """Lets `x (E, B, N, d)` read `context (E, B, M, d)` where `allowed (., B, H or 1, N, M)` is true."""
-        query, key, value = self._split(self.query(x)), self._split(self.key(context)), self._split(self.value(context))
+        query, key, value = self.query(x), self.key(context), self.value(context)
+        if isinstance(allowed, Pairs):
+            return self.out(allowed.attention(query, key, value))  # type: ignore[no-any-return]
+        query, key, value = self._split(query), self._split(key), self._split(value)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         weights = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
         return self.out((weights @ value).transpose(2, 3).flatten(-2))

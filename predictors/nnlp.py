@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.edges import EdgeList, node_sums
+from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import one_hot_length
 from nasx.predictors.layers import Dropout, Embedding, Linear
@@ -40,6 +41,11 @@ class NNLPConfig(TorchConfig):
     (published)."""
     positive: bool = False
     """Predictions are softplus of the head's, so positive; published: the head's own."""
+
+    @property
+    def links(self) -> Links:
+        """Lists of edges."""
+        return "edges"
 
 
 class NNLPNetwork(nn.Module):
@@ -82,9 +88,9 @@ class NNLPNetwork(nn.Module):
         h = h.expand(self.config.members, -1, -1, -1)
         for layer in self.layers:
             h = self.dropout(F.relu(layer(h, graphs.adjacency)))
-        pooled = (h * graphs.mask.unsqueeze(-1)).sum(2)
+        pooled = node_sums(h, graphs)
         if self.config.readout == "mean":
-            pooled = pooled / graphs.mask.sum(-1, keepdim=True)
+            pooled = pooled / node_sums(graphs.mask.unsqueeze(-1), graphs)
         if self.summary is not None:
             assert graphs.summary is not None
             summary = self.summary(graphs.summary.expand(len(h), -1, -1))
@@ -107,12 +113,15 @@ class SAGELayer(nn.Module):
         self.neighbours = Linear(config.members, features * (2 if self.directed else 1), config.width)
         self.root = Linear(config.members, features, config.width, bias=False)
 
-    def forward(self, h: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, h: Tensor, adjacency: Tensor | EdgeList) -> Tensor:
         """Maps nodes `(E, B, N, d)` along `adjacency (., B, N, N)`."""
-        backward = adjacency.transpose(-1, -2)
-        ways = [adjacency, backward] if self.directed else [adjacency + backward]
-        means = [(way / way.sum(-1, keepdim=True).clamp_min(1)) @ h for way in ways]
-        return F.normalize(self.neighbours(torch.cat(means, dim=-1)) + self.root(h), dim=-1)
+        if isinstance(adjacency, EdgeList):
+            means = adjacency.means(h, self.directed)
+        else:
+            backward = adjacency.transpose(-1, -2)
+            ways = [adjacency, backward] if self.directed else [adjacency + backward]
+            means = torch.cat([(way / way.sum(-1, keepdim=True).clamp_min(1)) @ h for way in ways], dim=-1)
+        return F.normalize(self.neighbours(means) + self.root(h), dim=-1)
 
 
 PAPER = NNLPConfig(

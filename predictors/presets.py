@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from nasx.predictors.edges import WIDE
 from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.nar_former_v2 import NetworkConfig
 
@@ -16,8 +15,8 @@ class NARFormerV2Config(NetworkConfig, TorchConfig):
 
     @property
     def links(self) -> Links:
-        """Narrow networks attend along lists of edges, wide ones with matrices: whichever is quicker."""
-        return "edges" if self.width < WIDE and self.attention == "graph" else "dense"
+        """Lists of edges, unless nodes attend to all others."""
+        return "edges" if self.attention == "graph" else "dense"
 
 
 PAPER = NARFormerV2Config()
