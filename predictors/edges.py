@@ -62,14 +62,11 @@ class EdgeList:
 
     def means(self, h: Tensor, directed: bool) -> Tensor:
         """Means of h `(E, 1, M, d)` over the neighbours of each node, zero without any; as `attention` if directed."""
-        ways = [(self.sources, self.targets), (self.targets, self.sources)]
-        if not directed:
-            ways = [(torch.cat(ways[0]), torch.cat(ways[1]))]
-        means = []
-        for here, there in ways:
-            counts = torch.bincount(here, minlength=len(self.owners)).clamp_min(1)
-            means.append(torch.zeros_like(h).index_add(2, here, h.index_select(2, there)) / counts[:, None])
-        return torch.cat(means, dim=-1)
+        onward, back = self.neighbour_sums(h, h).chunk(2, dim=-1)
+        out, into = self.sum(-1).unsqueeze(-1), self.sum(-2).unsqueeze(-1)
+        if directed:
+            return torch.cat([onward / out.clamp_min(1), back / into.clamp_min(1)], dim=-1)
+        return (onward + back) / (out + into).clamp_min(1)
 
     def neighbour_sums(self, onward: Tensor, back: Tensor) -> Tensor:
         """`[A X ; A^T Y]`: sums of X over the successors of each node, beside sums of Y over its predecessors.
