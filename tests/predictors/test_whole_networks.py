@@ -27,7 +27,7 @@ TORCH = {
     "layer-costs": {**QUICK, "epochs": 25},
     "nar-former-v2:network": {**QUICK, "epochs": 15},
     "nar-former-v2:network-paper": QUICK,
-    "nn-former:network": QUICK,
+    "nn-former:network": {**QUICK, "epochs": 15},
     "nnlp:network": {**QUICK, "epochs": 10},
 }
 OTHERS = ["flops", "flops-macs", "kind-costs", "trees", "gaussian-process", "lightgbm", "xgboost"]
@@ -92,7 +92,9 @@ def test_whole_networks_are_learned_scored_and_saved(
             predictor.predict([Graph(["Gelu"], [[0]], None, [[1.0]], ["macs"])])
 
 
-@pytest.mark.parametrize("name", ["layer-costs", "nar-former-v2:network", "trees", "flops-macs", "kind-costs"])
+@pytest.mark.parametrize(
+    "name", ["layer-costs", "nar-former-v2:network", "nn-former:network", "trees", "flops-macs", "kind-costs"]
+)
 def test_targets_are_learned_by_their_relative_errors(
     name: str, networks: PackedGraphs, latencies: NDArray[np.float64], fitted: Callable[[str], Predictor]
 ) -> None:
