@@ -125,8 +125,11 @@ class NNFormerNetwork(nn.Module):
                 allowed = sibling_masks(adjacency) | special.unsqueeze(-3)
             else:
                 allowed = sibling_masks(torch.maximum(adjacency, special.to(adjacency.dtype)))
-        times = self.config.heads // 4
-        allowed = allowed.repeated(times) if isinstance(allowed, Pairs) else allowed.repeat_interleave(times, dim=-3)
+        if (times := self.config.heads // 4) > 1:
+            if isinstance(allowed, Pairs):
+                allowed = allowed.repeated(times)
+            else:
+                allowed = allowed.repeat_interleave(times, dim=-3)
         h = self.first_norm(h)
         for block in self.blocks:
             h = block(h, adjacency, allowed)
