@@ -58,6 +58,8 @@ class NetworkConfig:
     """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
     readout: Literal["mean", "sum"] = "mean"
     """How the nodes of a block's output become one vector before the blocks are fused."""
+    readout_gain: float = 1.0
+    """Factor on that vector: sums of hundreds of nodes are too large to start from."""
     fused: bool = True
     """Fuse the outputs of all blocks (published for cells), or read the last one only (for whole networks)."""
     initialisation: Literal["published", "lecun"] = "published"
@@ -78,7 +80,9 @@ class NetworkConfig:
     head_input_dropout: bool = False
     """Dropout on the head's input too, not only between its layers (published)."""
     positive: bool = True
-    """Head ends in -logsigmoid, so that predictions are positive (published); needed by relative errors."""
+    """Head ends in a positive function (published); needed by relative errors."""
+    positive_function: Literal["logsigmoid", "squareplus"] = "logsigmoid"
+    """-logsigmoid(y) (published), or (y + sqrt(y^2 + 4)) / 2 = exp(asinh(y / 2)), whose logarithm flattens nowhere."""
 
     def __post_init__(self) -> None:
         """Checks what the single fields cannot."""
@@ -310,7 +314,7 @@ class Head(nn.Module):
         super().__init__()
         members, width = config.members, config.width
         inner = config.head_width or width
-        self.positive = config.positive
+        self.gain, self.positive, self.function = config.readout_gain, config.positive, config.positive_function
         wide = (config.summary_width or width) if summary_features else 0
         self.summary = Linear(members, summary_features, wide) if summary_features else None
         deeper = config.summary_layers - 1 if summary_features else 0
@@ -323,6 +327,7 @@ class Head(nn.Module):
 
     def forward(self, h: Tensor, summary: Tensor | None) -> Tensor:
         """Maps representations `(E, B, d)` and summaries `(., B, F)` to scores `(E, B)`."""
+        h = self.gain * h
         if self.summary is not None:
             assert summary is not None
             s = F.relu(self.summary(summary.expand(len(h), -1, -1)))
@@ -334,7 +339,9 @@ class Head(nn.Module):
         h = self.dropout(F.relu(self.first(h)))
         h = self.dropout(F.relu(self.second(h)))
         y = self.last(h).squeeze(-1)
-        return -F.logsigmoid(y) if self.positive else y
+        if not self.positive:
+            return y
+        return -F.logsigmoid(y) if self.function == "logsigmoid" else torch.exp(torch.asinh(y / 2))
 
 
 def network_config(config: object) -> NetworkConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nasx.predictors.inputs import Inputs
+from nasx.predictors.losses import relative_log
 from nasx.predictors.nar_former_v2 import (
     Block,
     Fusion,
@@ -187,6 +189,25 @@ def test_equation_12_head(features: int) -> None:
         x = [max(number, 0.0) for number in linear(layer, x)]
     y = -math.log(sigmoid(linear(head.last, x)[0]))
     assert head(h, summary).item() == pytest.approx(y)
+
+
+def test_squareplus_learns_from_scores_however_small() -> None:
+    """(y + sqrt(y^2 + 4)) / 2 of a head far below zero; -logsigmoid of one as far above it is zero, and stays there."""
+    config = dataclasses.replace(CONFIG, positive_function="squareplus", readout_gain=0.5)
+    head, published = shaken(Head(config, 0)), shaken(Head(CONFIG, 0))
+    published.load_state_dict(head.state_dict())
+    h = torch.randn(1, 1, WIDTH, dtype=torch.float64)
+    y = -math.log(math.expm1(published(0.5 * h, None).item()))
+    assert head(h, None).item() == pytest.approx((y + math.sqrt(y * y + 4)) / 2)
+    for some, far in ((head, -1000.0), (published, 1000.0)):
+        with torch.no_grad():
+            some.last.bias.fill_(far)
+        score = some(h, None)
+        assert 0 <= score.item() < 0.002
+        some.zero_grad()
+        relative_log(score, torch.ones(1, 1, dtype=torch.float64)).backward()  # type: ignore[no-untyped-call]
+    assert head.last.bias.grad.abs().item() > 1e-5
+    assert published.last.bias.grad.item() == 0
 
 
 def test_the_preset_for_whole_networks_reads_the_sum_of_the_last_block() -> None:

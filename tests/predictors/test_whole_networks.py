@@ -27,7 +27,7 @@ TORCH = {
     "layer-costs": {**QUICK, "epochs": 25},
     "nar-former-v2:network": {**QUICK, "epochs": 15},
     "nar-former-v2:network-paper": QUICK,
-    "nn-former:network": {**QUICK, "epochs": 15},
+    "nn-former:network": {**QUICK, "epochs": 25},
     "nnlp:network": {**QUICK, "epochs": 10},
 }
 OTHERS = ["flops", "flops-macs", "kind-costs", "trees", "gaussian-process", "lightgbm", "xgboost"]
