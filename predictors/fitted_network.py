@@ -28,6 +28,7 @@ from nasx.search_spaces.batch import GraphBatch
 NODES_A_CHUNK = 2048  # nodes scored at once: larger chunks fall out of the processor's cache
 CHUNKS_ENCODED = 4  # chunks whose features are computed together: numpy has fewer calls to make
 
+CELL_FEATURES = ("node_features", "summary_features", "walk_features", "signal_features", "path_features")
 Links = Literal["dense", "edges", "none"]
 """Edges as matrices `(B, N, N)`, as `edges.EdgeList`, or not at all."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nasx.predictors.fitted_network import Build, FittedNetwork, TorchConfig
+from nasx.predictors.fitted_network import CELL_FEATURES, Build, FittedNetwork, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import LayerEncoder
 from nasx.predictors.memory import halving
@@ -20,8 +20,6 @@ from nasx.predictors.threads import for_each
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.graph import Graph
 from nasx.search_spaces.packed_graphs import PackedGraphs, as_packed
-
-CELL_OPTIONS = ("node_features", "summary_features", "walk_features", "signal_features", "path_features")
 
 
 @dataclass
@@ -35,7 +33,7 @@ class FittedPacked(FittedNetwork):
         cls, config: TorchConfig, graphs: PackedGraphs, targets: NDArray[np.float64], device: torch.device, build: Build
     ) -> FittedPacked:
         """Learns vocabulary, scales and encoding from the training graphs and targets and builds the network."""
-        for name in (*CELL_OPTIONS, "process_vote"):
+        for name in (*CELL_FEATURES, "process_vote"):
             if getattr(config, name):
                 raise UsageError(
                     f"option '{name}' is for cells; leave it off, or node_attributes, the encoding of whole networks"

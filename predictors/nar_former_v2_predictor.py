@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
-from nasx.predictors.base import Direction
+from nasx.predictors.fitted_network import CELL_FEATURES
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layer_encoding import one_hot_length
-from nasx.predictors.layers import Embedding
-from nasx.predictors.loss_table import with_loss
 from nasx.predictors.nar_former_v2 import NARFormerV2Network, network_config
+from nasx.predictors.preset_predictor import PresetPredictor
 from nasx.predictors.presets import PRESETS, NARFormerV2Config
-from nasx.predictors.torch_predictor import TorchPredictor, with_options
-from nasx.search_spaces.batch import GraphBatch
-from nasx.search_spaces.errors import unknown
 from nasx.search_spaces.tokenizer import PUBLISHED_LABELS, frequency_encoding
 
 
-class NARFormerV2(TorchPredictor):
+class NARFormerV2(PresetPredictor):
     """NAR-Former V2 (Yi et al., NeurIPS 2023).
 
     Args:
@@ -47,30 +42,8 @@ class NARFormerV2(TorchPredictor):
     [2, 1, 0]
     """
 
-    def __init__(
-        self,
-        preset: str = "default",
-        options: Mapping[str, Any] | None = None,
-        loss: str | None = None,
-        as_written: bool = False,
-        seed: int = 0,
-        direction: Direction = "maximize",
-        device: str = "auto",
-    ) -> None:
-        self.preset = preset
-        self.options = options
-        self.loss = loss
-        self.as_written = as_written
-        self.seed = seed
-        self.direction = direction
-        self.device = device
-
-    @property
-    def config(self) -> NARFormerV2Config:
-        """The preset with the options put in."""
-        if self.preset not in PRESETS:
-            raise unknown("preset of nar-former-v2", self.preset, PRESETS)
-        return with_options(with_loss(PRESETS[self.preset], self.loss), self.options, as_written=self.as_written)  # type: ignore[no-any-return]
+    presets: ClassVar[Mapping[str, NARFormerV2Config]] = PRESETS
+    reads: ClassVar[frozenset[str]] = frozenset(CELL_FEATURES)
 
     def _build(self, config: NARFormerV2Config, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         network = network_config(config)
@@ -79,15 +52,6 @@ class NARFormerV2(TorchPredictor):
         whole = config.node_attributes != "none" and network.tokens == "one_hot"
         operations = one_hot_length(vocabulary) if whole else len(vocabulary)
         return NARFormerV2Network(network, operations, nodes, summary, codes)
-
-    def _finish(self, network: nn.Module, graphs: GraphBatch) -> None:
-        """Lets an operation that no training graph has look like the average of those that they have."""
-        assert isinstance(network, NARFormerV2Network)
-        if isinstance(network.tokens, Embedding):
-            seen = np.isin(np.arange(len(graphs.vocabulary)), graphs.operations)
-            with torch.no_grad():
-                table = network.tokens.weight
-                table[:, ~seen] = table[:, seen].mean(dim=1, keepdim=True)
 
 
 def label_codes(vocabulary: tuple[str, ...], frequencies: int = 32) -> torch.Tensor:

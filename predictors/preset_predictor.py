@@ -10,14 +10,12 @@ import torch
 from torch import nn
 
 from nasx.predictors.base import Direction
-from nasx.predictors.fitted_network import TorchConfig
+from nasx.predictors.fitted_network import CELL_FEATURES, TorchConfig
 from nasx.predictors.layers import Embedding
 from nasx.predictors.loss_table import with_loss
 from nasx.predictors.torch_predictor import TorchPredictor, with_options
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError, unknown
-
-FEATURES = ("node_features", "summary_features", "walk_features", "signal_features", "path_features")
 
 
 class PresetPredictor(TorchPredictor):
@@ -38,7 +36,7 @@ class PresetPredictor(TorchPredictor):
 
     presets: ClassVar[Mapping[str, TorchConfig]]
     reads: ClassVar[frozenset[str]] = frozenset()
-    """Which of the extra features (names of `FEATURES`) the network reads."""
+    """Which of the extra features (names of `CELL_FEATURES`) the network reads."""
 
     def __init__(
         self,
@@ -64,7 +62,7 @@ class PresetPredictor(TorchPredictor):
         if self.preset not in self.presets:
             raise unknown(f"preset of {type(self).__name__}", self.preset, self.presets)
         config = with_options(with_loss(self.presets[self.preset], self.loss), self.options, as_written=self.as_written)
-        for name in FEATURES:
+        for name in CELL_FEATURES:
             if getattr(config, name) and name not in self.reads:
                 raise UsageError(f"{type(self).__name__} does not read {name}; leave the option '{name}' off")
         return config
