@@ -154,7 +154,7 @@ def fit(
 ) -> None:
     """Fit a predictor of latency on measured networks, and test it on some it has not seen."""
     from nasx.console import count_progress, screen
-    from nasx.latency_fit import fit_latency
+    from nasx.latency_fit import PICTURE, fit_latency
 
     try:
         with count_progress("steps") as progress:
@@ -177,6 +177,7 @@ def fit(
             f"on {card['tested']:,} others: MAPE {card['mape_percent']:.2f} %, "
             f"Acc(10 %) {card['acc_10_percent']:.1f} %, Acc(5 %) {card['acc_5_percent']:.1f} %"
         )
+        lines.append(f"predicted against measured: {out / PICTURE}")
     lines.append(f"to use it: nasx predict --predictor {out} model.onnx")
     for line in lines:
         screen.print(line, soft_wrap=True, markup=False)

@@ -76,25 +76,19 @@ def _origin(paths: list[Path]) -> str:
 
 def _evaluations(folders: list[Path], out: Path, searches: bool) -> tuple[str, list[Path], list[str]]:
     """The section about evaluations: what ``write_report`` writes, shown on the page."""
-    from nasx.plots import draw_learning_curves, draw_scatter
-    from nasx.report import _curves, compare, write_report
+    from nasx.report import compare, draw, write_report
 
     comparisons = compare(folders)
     files = write_report(folders, out)
     parts = []
     for number, comparison in enumerate(comparisons, start=1):
-        curve, scatter = out / f"learning-curve-{number}.svg", out / f"scatter-{number}.svg"
-        draw_learning_curves(curve, _curves(comparison), comparison.published, comparison.ceiling, comparison.title)
-        files.append(curve)
         parts += [f"<h2>{escape(comparison.title)}</h2>"] if len(comparisons) > 1 or searches else []
         parts += [_lead(comparison), html.table(comparison.table())]
-        parts.append(html.figure(html.inline(curve), "Kendall's tau by training size; bands are bootstrap intervals."))
         for family in comparison.by_family:
             parts += [f"<h3>{escape(family.title)}</h3>", html.table(family.rows)]
-        if comparison.pairs:
-            draw_scatter(scatter, comparison.pairs, comparison.title)
-            files.append(scatter)
-            parts.append(html.figure(html.inline(scatter), "Predicted against true rank of test architectures."))
+        for path, caption in draw(comparison, out, number, "svg"):
+            files.append(path)
+            parts.append(html.figure(html.inline(path), caption))
     parts.append("<h3>How to repeat it</h3>")
     for folder in folders:
         config = (folder / "config.json").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: Beside a predictor: what its numbers mean, and how far off they are.
 CARD = "latency.json"
 PREDICTOR = "predictor"
+PICTURE = "latency.png"
 DEFAULT = "layer-costs"
 
 
@@ -67,7 +68,7 @@ def fit_latency(
 
     Args:
         table: A table of ``nasx latency measure``, or any benchmark of networks by name or path.
-        out: The folder to write: ``predictor/`` and ``latency.json``.
+        out: The folder to write: ``predictor/``, ``latency.json`` and, where some networks test, ``latency.png``.
         predictor: Name of a predictor.
         target: The metric; the table's own by default.
         adapt: A fitted predictor of another device, by folder or name, that these measurements adapt to this one; a few
@@ -81,6 +82,7 @@ def fit_latency(
         NasxError: The folder holds a predictor already, or cannot be written.
     """
     from nasx.benchmark import load_benchmark
+    from nasx.latency_plots import draw_errors
     from nasx.predictors import make_predictor
 
     folder = Path(out)
@@ -113,10 +115,14 @@ def fit_latency(
         "trained": len(train),
         "tested": len(test),
     }
+    measured = values[test]
+    found = model.predict(benchmark.graphs(test)) if len(test) else measured
     if len(test):
-        card |= relative_errors(model.predict(benchmark.graphs(test)), values[test])
+        card |= relative_errors(found, measured)
     try:
         model.save(folder / PREDICTOR)
+        if len(test):
+            draw_errors(folder / PICTURE, {card["predictor"]: (found, measured)}, metric=metric.name)
         (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise NasxError(f"{folder} cannot be written ({error.strerror or error}); choose another --out") from error

@@ -308,30 +308,51 @@ def draw_scatter(path: Path, pairs: Mapping[tuple[str, int], tuple[np.ndarray, n
         pairs: Predictor and training size -> predicted and true values, (n,) each; the largest size is drawn.
         title: The title.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from scipy.stats import rankdata
 
-    largest = dict(sorted(pairs, key=lambda key: key[1]))
-    shown = [(predictor, largest[predictor]) for predictor in dict.fromkeys(predictor for predictor, _ in pairs)]
-    columns = min(4, len(shown))
-    lines = -(-len(shown) // columns)
-    figure = Figure(figsize=(2.5 * columns, 2.6 * lines + 0.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.patch.set_gid(GROUND)
-    for place, (predictor, size) in enumerate(shown):
-        predicted, true = (values[np.isfinite(pairs[predictor, size][1])] for values in pairs[predictor, size])
-        with matplotlib.rc_context(_STYLE):
-            axes = figure.add_subplot(lines, columns, place + 1, aspect="equal")
-        axes.patch.set_visible(False)
-        axes.spines[["top", "right"]].set_visible(False)
+    shown = largest(pairs)
+    figure, panels = _panels(len(shown))
+    for axes, (predictor, (predicted, true)) in zip(panels, shown.items(), strict=True):
+        known = np.isfinite(true)
         axes.plot([0, 100], [0, 100], color=_GREY, linewidth=0.8)
-        horizontal, vertical = (100 * rankdata(values) / len(values) for values in (true, predicted))
+        horizontal, vertical = (100 * rankdata(values[known]) / known.sum() for values in (true, predicted))
         axes.scatter(horizontal, vertical, s=4, alpha=0.4, color=_BLUE, linewidths=0)
-        axes.set_title(f"{predictor}, {size:,}", fontsize=8)
-        axes.tick_params(labelsize=7)
+        axes.set_title(predictor, fontsize=8)
     figure.supxlabel("true rank, percentile", fontsize=8, color=INK)
     figure.supylabel("predicted rank, percentile", fontsize=8, color=INK)
     figure.suptitle(title, fontsize=8, color=INK)
     _save(figure, path)
+
+
+def largest(pairs: Mapping[tuple[str, int], tuple[np.ndarray, np.ndarray]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each predictor what belongs to its largest training size, by ``"predictor, size"``, in the order given.
+
+    >>> list(largest({("a", 1_000): (np.ones(1), np.ones(1)), ("b", 10): (np.ones(1), np.ones(1)),
+    ...               ("a", 500): (np.ones(1), np.ones(1))}))
+    ['a, 1,000', 'b, 10']
+    """
+    sizes: dict[str, int] = {}
+    for predictor, size in pairs:
+        sizes[predictor] = max(size, sizes.get(predictor, 0))
+    return {f"{predictor}, {size:,}": pairs[predictor, size] for predictor, size in sizes.items()}
+
+
+def _panels(count: int) -> tuple[Any, list[Any]]:
+    """A figure of square panels, at most four in a row."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns, size = min(4, count), 4.5 if count == 1 else 2.5
+    lines = -(-count // columns)
+    figure = Figure(figsize=(size * columns, (size + 0.1) * lines + 0.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.patch.set_gid(GROUND)
+    panels = []
+    for place in range(1, count + 1):
+        with matplotlib.rc_context(_STYLE):
+            panels.append(figure.add_subplot(lines, columns, place, aspect="equal"))
+        panels[-1].patch.set_visible(False)
+        panels[-1].spines[["top", "right"]].set_visible(False)
+        panels[-1].tick_params(labelsize=7)
+    return figure, panels

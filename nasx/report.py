@@ -33,6 +33,7 @@ class Comparison:
         published: Figures from the literature for the same benchmark.
         pairs: Predictor and size -> predicted and true values of some test rows, for the scatter plot.
         by_family: Metrics by family of networks, where the split is one by family.
+        metric: What is predicted.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Comparison:
     published: tuple[Published, ...] = ()
     pairs: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     by_family: tuple[FamilyTable, ...] = ()
+    metric: str = ""
 
     @property
     def sizes(self) -> list[int]:
@@ -98,6 +100,7 @@ def compare(folders: Sequence[str | Path]) -> list[Comparison]:
                         _latencies(parts[0][0], parts[0][1].config["protocol"]),
                     )
                 ),
+                metric=parts[0][0]["target"],
             )
         )
     if not comparisons:
@@ -121,27 +124,20 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> list[Path]:
     """
     import pandas as pd
 
-    from nasx.plots import draw_learning_curves, draw_scatter
-
     comparisons, out = compare(folders), Path(out)
     markdown, latex = ["# Kendall's tau\n"], ["% needs \\usepackage{booktabs}\n"]
     written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
         for number, comparison in enumerate(comparisons, start=1):
-            curve, scatter = out / f"learning-curve-{number}.png", out / f"scatter-{number}.png"
             markdown += [f"## {comparison.title}\n", _markdown(comparison.table()), ""]
             latex += [_latex(comparison.table(), comparison.title)]
-            draw_learning_curves(curve, _curves(comparison), comparison.published, comparison.ceiling, comparison.title)
             for table in comparison.by_family:
                 markdown += [f"### {table.title}\n", _markdown(table.rows), ""]
                 latex += [_latex(table.rows, f"{comparison.title}: {table.title}")]
-            markdown += [f"![Learning curves]({curve.name})\n"]
-            written.append(curve)
-            if comparison.pairs:
-                draw_scatter(scatter, comparison.pairs, comparison.title)
-                markdown += [f"![Predicted against true]({scatter.name})\n"]
-                written.append(scatter)
+            for path, caption in draw(comparison, out, number, "png"):
+                markdown += [f"![{caption}]({path.name})\n"]
+                written.append(path)
             sources = dict.fromkeys(row.source for row in comparison.published)
             if sources:
                 markdown += [
@@ -155,6 +151,36 @@ def write_report(folders: Sequence[str | Path], out: str | Path) -> list[Path]:
     except OSError as error:
         raise NasxError(f"the report could not be written to {out} ({error.strerror or error})") from error
     return [out / MARKDOWN, out / LATEX, out / CSV, *written]
+
+
+def draw(comparison: Comparison, out: Path, number: int, ending: str) -> list[tuple[Path, str]]:
+    """Draws the pictures of a comparison: ranks of accuracies, relative errors of latencies.
+
+    Args:
+        comparison: What to draw.
+        out: The folder they go to.
+        number: Part of their names.
+        ending: The format: ``"png"`` or ``"svg"``.
+
+    Returns:
+        Paths and captions.
+    """
+    from nasx.latency_plots import draw_errors
+    from nasx.plots import draw_learning_curves, draw_scatter, largest
+
+    pictures, relative = [], "mape_percent_mean" in comparison.summary
+    if not relative or len(comparison.sizes) > 1:
+        curve = out / f"learning-curve-{number}.{ending}"
+        draw_learning_curves(curve, _curves(comparison), comparison.published, comparison.ceiling, comparison.title)
+        pictures.append((curve, "Kendall's tau by training size; bands are bootstrap intervals."))
+    scatter = out / f"scatter-{number}.{ending}"
+    if comparison.pairs and relative:
+        draw_errors(scatter, largest(comparison.pairs), metric=comparison.metric, title=comparison.title)
+        pictures.append((scatter, "Predicted against measured values of test networks."))
+    elif comparison.pairs:
+        draw_scatter(scatter, comparison.pairs, comparison.title)
+        pictures.append((scatter, "Predicted against true rank of test architectures."))
+    return pictures
 
 
 def _tau(row: Mapping[Any, Any]) -> str:

@@ -109,7 +109,9 @@ def test_every_family_is_left_out_in_turn(bench: Benchmark, tmp_path: Path) -> N
     assert mape.rows[0] == ["family", "trees, 40", "trees, 12"] or mape.rows[0] == ["family", "trees, 12", "trees, 40"]
     assert [row[0] for row in mape.rows[1:]] == ["chain", "pool", "conv", "average"]
     write_report([tmp_path / "run"], tmp_path / "report")
-    assert "### Acc(10 %), %" in (tmp_path / "report" / "report.md").read_text()
+    markdown = (tmp_path / "report" / "report.md").read_text()
+    assert "### Acc(10 %), %" in markdown
+    assert "![Predicted against measured values of test networks.](scatter-1.png)" in markdown
 
 
 def test_metrics_that_are_no_durations_have_no_relative_errors(bench: Benchmark) -> None:

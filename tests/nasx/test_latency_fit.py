@@ -40,6 +40,7 @@ def test_a_table_becomes_a_predictor(tmp_path: Path) -> None:
     assert card == fitted.card
     assert (card["metric"], card["unit"], card["trained"], card["tested"]) == ("latency_ms", "ms", 16, 4)
     assert card["mape_percent"] < 20
+    assert (tmp_path / "run" / "latency.png").stat().st_size > 1000
     again = open_fitted(tmp_path / "run")
     graphs = [chain(2), chain(5)]
     values = predicted(again, graphs, "chains")
@@ -53,6 +54,7 @@ def test_all_networks_may_train(tmp_path: Path) -> None:
     fitted = fit_latency(write_table(tmp_path), tmp_path / "run", predictor="trees", test_share=0)
     assert fitted.card["trained"] == 20
     assert fitted.trust == ""
+    assert not (tmp_path / "run" / "latency.png").exists()
 
 
 def test_any_saved_predictor_can_be_opened(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nasx.latency_plots import draw_errors
 from nasx.plots import draw_description, draw_ranking, draw_search
 
 PNG = b"\x89PNG\r\n"
@@ -44,3 +45,13 @@ def test_description_picture(tmp_path: Path, count: int) -> None:
     tau[0, -1] = math.nan
     draw_description(tmp_path / "d.png", samples, units=dict.fromkeys(names, "s"), metrics=names, tau=tau, title="toy")
     assert (tmp_path / "d.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("widest", [3.0, 4000.0])
+def test_errors_picture_with_predictions_that_cannot_be(tmp_path: Path, widest: float) -> None:
+    pairs = {
+        "good": (np.array([1.0, 2.1, widest]), np.array([1.0, 2.0, widest])),
+        "line": (np.array([-1.0, 0.0, 1e9, 5.0]), np.array([1.0, 2.0, 3.0, math.nan])),
+    }
+    draw_errors(tmp_path / "errors.png", pairs, metric="latency_ms", title="two predictors")
+    assert (tmp_path / "errors.png").read_bytes().startswith(PNG)

@@ -64,7 +64,7 @@ def test_the_files_of_a_report(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 100 for path in files)
     markdown, latex = files[0].read_text(), files[1].read_text()
     assert "| trees | 0.518 ± 0.010 | 0.588 ± 0.010 | 1.5 |" in markdown
-    assert "![Learning curves](learning-curve-1.png)" in markdown
+    assert "intervals.](learning-curve-1.png)" in markdown
     assert markdown.count("Published figures are of the protocol `prefix`") == 1
     assert r"gcn\_x & 0.618 $\pm$ 0.010 & 0.688 $\pm$ 0.010 & 1.5 \\" in latex
 
