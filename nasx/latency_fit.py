@@ -115,14 +115,13 @@ def fit_latency(
         "trained": len(train),
         "tested": len(test),
     }
-    measured = values[test]
-    found = model.predict(benchmark.graphs(test)) if len(test) else measured
-    if len(test):
+    pairs = {card["predictor"]: (model.predict(benchmark.graphs(test)), values[test])} if len(test) else {}
+    for found, measured in pairs.values():
         card |= relative_errors(found, measured)
     try:
         model.save(folder / PREDICTOR)
-        if len(test):
-            draw_errors(folder / PICTURE, {card["predictor"]: (found, measured)}, metric=metric.name)
+        if pairs:
+            draw_errors(folder / PICTURE, pairs, metric=metric.name)
         (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise NasxError(f"{folder} cannot be written ({error.strerror or error}); choose another --out") from error

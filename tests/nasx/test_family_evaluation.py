@@ -112,6 +112,10 @@ def test_every_family_is_left_out_in_turn(bench: Benchmark, tmp_path: Path) -> N
     markdown = (tmp_path / "report" / "report.md").read_text()
     assert "### Acc(10 %), %" in markdown
     assert "![Predicted against measured values of test networks.](scatter-1.png)" in markdown
+    assert "(learning-curve-1.png)" in markdown
+    single = evaluate({"trees": trees()}, bench, split="in-domain", train_sizes=40, repeats=1)
+    files = write_report([single.save(tmp_path / "single")], tmp_path / "one size")
+    assert [path.name for path in files if path.suffix == ".png"] == ["scatter-1.png"]
 
 
 def test_metrics_that_are_no_durations_have_no_relative_errors(bench: Benchmark) -> None:

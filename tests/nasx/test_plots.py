@@ -55,3 +55,7 @@ def test_errors_picture_with_predictions_that_cannot_be(tmp_path: Path, widest: 
     }
     draw_errors(tmp_path / "errors.png", pairs, metric="latency_ms", title="two predictors")
     assert (tmp_path / "errors.png").read_bytes().startswith(PNG)
+    draw_errors(tmp_path / "errors.svg", pairs, metric="latency_ms")
+    picture = (tmp_path / "errors.svg").read_text()
+    assert "MAPE 1.7 %, Acc(10 %) 100 %" in picture
+    assert picture.count("predicted latency_ms; the band is 10 %") == 1
