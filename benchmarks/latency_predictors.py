@@ -5,7 +5,8 @@
 
 Of each family, the last tenth of the networks tests and the tenth before is left for choosing settings; of the others,
 ``--networks`` drawn at random train. ``in-domain``: all families train, each is tested. ``leave-one-family-out``: all
-but one train, that one is tested. One row a repeat and family with MAPE, Acc(10 %), Acc(5 %), in per cent.
+but one train, that one is tested. One row a repeat and family with MAPE, Acc(10 %), Acc(5 %), in per cent. After an
+interruption the same command goes on: what the file has is not measured again.
 """
 
 from __future__ import annotations
@@ -40,8 +41,18 @@ def parts(families: np.ndarray, values: np.ndarray, networks: int, seed: int) ->
     return found
 
 
-def measure(bench: Any, families: np.ndarray, arguments: argparse.Namespace) -> Iterator[tuple[Any, ...]]:
-    """One row a predictor, seed, protocol and family."""
+def finished(out: Path) -> set[tuple[str, ...]]:
+    """Target, protocol, predictor, seed and family of the rows that the file has."""
+    if not out.exists():
+        return set()
+    with out.open(newline="") as file:
+        return {tuple(row[column] for column in COLUMNS[:5]) for row in csv.DictReader(file)}
+
+
+def measure(
+    bench: Any, families: np.ndarray, arguments: argparse.Namespace, done: set[tuple[str, ...]]
+) -> Iterator[tuple[Any, ...]]:
+    """One row a predictor, seed, protocol and family, but for those that are done."""
     import nasx
 
     values, graphs = bench.values(), bench.graphs()
@@ -50,11 +61,15 @@ def measure(bench: Any, families: np.ndarray, arguments: argparse.Namespace) -> 
             rows = parts(families, values, arguments.networks, seed)
             for protocol in arguments.protocols:
                 for left_out in [None] if protocol == "in-domain" else [*rows]:
+                    key, tested = (bench.target, protocol, name, str(seed)), [left_out] if left_out else [*rows]
+                    tested = [family for family in tested if (*key, family) not in done]
+                    if not tested:
+                        continue
                     train = np.concatenate([part for family, (part, _) in rows.items() if family != left_out])
                     start = time.perf_counter()
                     predictor = nasx.make_predictor(name, seed=seed).fit(graphs[train], values[train])
                     seconds = round(time.perf_counter() - start, 2)
-                    for family in rows if left_out is None else [left_out]:
+                    for family in tested:
                         test = rows[family][1]
                         found = scores(predictor.predict(graphs[test]), values[test])
                         yield bench.target, protocol, name, seed, family, len(train), len(test), *found, seconds
@@ -75,10 +90,12 @@ def main() -> None:
     from nasx.search_spaces.network_table import families_of
 
     bench = nasx.load_benchmark(arguments.table, target=arguments.target)
-    with arguments.out.open("w", newline="") as file:
+    done = finished(arguments.out)
+    with arguments.out.open("a", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in measure(bench, families_of(bench.space), arguments):
+        if not file.tell():
+            writer.writerow(COLUMNS)
+        for row in measure(bench, families_of(bench.space), arguments, done):
             writer.writerow(row)
             file.flush()
 
