@@ -6,8 +6,7 @@ A small network reads a layer's attributes and which operations come just before
 and gives (a, b, c): how far from its best speed the device computes and moves data for such a layer, and what it costs
 to start it. Rates change little from layer to layer while costs span many orders of magnitude, so that layers larger
 than any in training are extrapolated along the roofline (Williams et al. 2009), and networks of families that no
-training network belongs to are predicted from their layers. In training a share of the operations have no name, so that
-the network also knows what an operation costs of which it sees the attributes alone: families bring new ones.
+training network belongs to are predicted from their layers. An operation never seen is read as the average one.
 
 Shapes: E ensemble members, B graphs, N nodes, V operations.
 """
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasx.predictors.edges import EdgeList, node_sums
+from nasx.predictors.edges import node_sums
 from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Linear
@@ -46,8 +45,6 @@ class LayerCostsConfig(TorchConfig):
     layers: int = 2
     """Hidden layers."""
     dropout: float = 0.0
-    operation_dropout: float = 0.0
-    """Share of a graph's operations that have no name in a training step, for themselves and beside others."""
 
     @property
     def links(self) -> Links:
@@ -92,10 +89,8 @@ class LayerCostsNetwork(nn.Module):
         members = self.config.members
         sizes, attributes = graphs.nodes[..., :COSTS], graphs.nodes[..., COSTS:]
         one_hot = F.one_hot(graphs.codes, self.operations).to(attributes.dtype)
-        x = torch.cat([one_hot, attributes], dim=-1)
-        if self.training and self.config.operation_dropout:
-            x = self.hidden_names(x, graphs)
-        h = x = x.expand(members, -1, -1, -1)
+        x = torch.cat([one_hot, attributes], dim=-1).expand(members, -1, -1, -1)
+        h = x
         for layer in self.hidden:
             h = F.dropout(F.silu(layer(h)), self.config.dropout, self.training)
         rates = self.rates(h) + self.direct(x)
@@ -103,25 +98,12 @@ class LayerCostsNetwork(nn.Module):
         computed_and_moved = (rates[..., :COSTS] * sizes).sum(-1)
         return (computed_and_moved + rates[..., COSTS]) * graphs.mask
 
-    def hidden_names(self, x: Tensor, graphs: Inputs) -> Tensor:
-        """Nodes `(1, 1, M, V + F)` without the names of some operations, others in each graph.
-
-        A name is a one at a node's own place among the V, and counts at the last 2 V places of its neighbours.
-        """
-        assert isinstance(graphs.adjacency, EdgeList)
-        chance = torch.rand(graphs.adjacency.graphs, self.operations, device=x.device)
-        named = (chance >= self.config.operation_dropout).to(x.dtype)
-        others = named.new_ones(len(named), x.shape[-1] - 3 * self.operations)
-        kept = torch.cat([named, others, named, named], dim=-1)
-        return x * kept.index_select(0, graphs.adjacency.owners)
-
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
         return node_sums(self.costs(graphs).unsqueeze(-1), graphs).squeeze(-1) + self.constant.exp()
 
 
 DEFAULT = LayerCostsConfig(
-    operation_dropout=0.1,
     node_attributes="log",
     losses={"relative_log": 1.0},
     consistency=0.0,
@@ -164,12 +146,17 @@ class LayerCosts(PresetPredictor):
         return LayerCostsNetwork(config, len(vocabulary), inputs.nodes.shape[-1] - COSTS)
 
     def _finish(self, network: nn.Module, graphs: Any) -> None:
-        """An operation that no training graph has gets no name: its attributes alone speak."""
+        """Gives an operation that no training graph has the average name: the seen ones, each as often as it occurs."""
         assert isinstance(network, LayerCostsNetwork)
-        unseen = torch.from_numpy(np.flatnonzero(np.bincount(graphs.operations, minlength=network.operations) == 0))
+        counts = np.bincount(graphs.operations, minlength=network.operations)
+        device = network.constant.device
+        shares = torch.tensor(counts / counts.sum(), dtype=torch.float32, device=device)
+        unseen = torch.tensor(np.flatnonzero(counts == 0), device=device)
         with torch.no_grad():
             for layer in (network.hidden[0], network.direct):
                 assert isinstance(layer, Linear)
-                count = layer.weight.shape[1]  # the one-hot operation first; those before and after last
-                for first in (0, count - 2 * network.operations, count - network.operations):
-                    layer.weight[:, first + unseen.to(layer.weight.device)] = 0
+                length = layer.weight.shape[1]
+                # names of the operation itself first; of those before and after it last
+                for first in (0, length - 2 * network.operations, length - network.operations):
+                    names = layer.weight[:, first : first + network.operations]  # (E, V, d)
+                    names[:, unseen] = shares @ names[:, None]
