@@ -165,4 +165,5 @@ def predicted(fitted: Fitted, graphs: Sequence[Any], what: str) -> NDArray[np.fl
     try:
         return fitted.predict(graphs)
     except UsageError as error:
-        raise UsageError(f"this predictor cannot read {what}: {error}") from error
+        again = "measure networks like these (nasx latency measure) and fit again"
+        raise UsageError(f"this predictor cannot read {what}: {error}; {again}") from error

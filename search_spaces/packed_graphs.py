@@ -19,6 +19,15 @@ work is padding, even where work grows with the square of a size."""
 MOST_PADDED = 2**26
 """Entries of adjacency matrices beyond which a list of graphs is packed, not padded."""
 
+SAME_WORK = (
+    ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"),
+    ("GlobalAveragePool", "ReduceMean"),
+    ("Gemm", "MatMul"),
+    ("Add", "Sub"),
+    ("Mul", "Div"),
+)
+"""ONNX operators that are the same work for a device: one exporter writes this, another that, for the same layer."""
+
 
 class PackedGraphs:
     """B graphs with M nodes and E edges in all, one after another. Frozen; ``len``, iteration, indexing as a sequence.
@@ -224,13 +233,23 @@ class PackedGraphs:
     def recode(self, vocabulary: Sequence[str]) -> PackedGraphs:
         """Returns the same graphs with codes into another vocabulary.
 
+        An operation that the vocabulary lacks becomes one of the same work (`SAME_WORK`) that it has.
+
         Raises:
-            UsageError: If a graph has an operation that the vocabulary lacks.
+            UsageError: If a graph has an operation that the vocabulary lacks, under any name.
+
+        >>> from nasx.search_spaces.graph import Graph
+        >>> PackedGraphs.from_graphs([Graph(["ReduceMean"], [[0]])]).recode(["GlobalAveragePool"])[0].operations
+        ('GlobalAveragePool',)
         """
         words = tuple(vocabulary)
         if words == self.vocabulary:
             return self
         position = {word: index for index, word in enumerate(words)}
+        for names in SAME_WORK:
+            known = [position[name] for name in names if name in position]
+            for name in names if known else ():
+                position.setdefault(name, known[0])
         used = np.bincount(self.operations, minlength=len(self.vocabulary))
         missing = [word for word, count in zip(self.vocabulary, used, strict=True) if count and word not in position]
         if missing:

@@ -63,6 +63,16 @@ def test_recode_and_concatenate(graphs: list[Graph]) -> None:
         joined.recode(("input", "output", "pool"))
 
 
+def test_an_operation_under_another_name_is_recognised() -> None:
+    words = ("Reshape", "Flatten", "MatMul", "Sub", "Add", "Relu")
+    packed = PackedGraphs.from_graphs([Graph.from_edges(words, [])])
+    other_names = ("Flatten", "Flatten", "Gemm", "Add", "Add", "Relu")
+    assert packed.recode(("Flatten", "Gemm", "Add", "Relu"))[0].operations == other_names
+    assert packed.recode(sorted(words))[0].operations == words  # what has its own name keeps it
+    with pytest.raises(UsageError, match="unknown operations Add, Sub; known: Identity, MatMul, Relu"):
+        packed.recode(("Identity", "MatMul", "Relu"))
+
+
 def test_global_edges_count_all_nodes(graphs: list[Graph]) -> None:
     packed = PackedGraphs.from_graphs(graphs[1:4])  # 2, 9 and 3 nodes
     assert packed.global_edges()[:3].tolist() == [[0, 1], [2, 3], [3, 4]]
