@@ -165,5 +165,4 @@ def predicted(fitted: Fitted, graphs: Sequence[Any], what: str) -> NDArray[np.fl
     try:
         return fitted.predict(graphs)
     except UsageError as error:
-        again = "measure networks like these (nasx latency measure) and fit again"
-        raise UsageError(f"this predictor cannot read {what}: {error}; {again}") from error
+        raise UsageError(f"this predictor cannot read {what}: {error}; fit one on some like these") from error
