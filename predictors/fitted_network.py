@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -63,8 +63,6 @@ class TorchConfig(TrainingConfig):
     target_scaling: Scaling = "unit"
     node_attributes: Encoding = "none"
     """How attributes of nodes and of whole networks are read (`layer_encoding`); none: graphs are cells without any."""
-    reads_costs: ClassVar[bool] = False
-    """Whether nodes of whole networks begin with their multiply-adds and bytes as they are."""
 
     @property
     def links(self) -> Links:

@@ -59,8 +59,7 @@ class FittedPacked(FittedNetwork):
     def source(self, graphs: PackedGraphs) -> NetworkInputs:
         """Readable graphs, to be encoded batch by batch."""
         assert self.encoder is not None
-        config = self.config
-        return NetworkInputs(graphs, self.encoder, self.device, config.links, config.reads_costs)
+        return NetworkInputs(graphs, self.encoder, self.device, self.config.links)
 
     def inputs(self, graphs: PackedGraphs) -> Inputs:  # type: ignore[override]
         """A few readable graphs as tensors `(1, B)`."""

@@ -31,6 +31,8 @@ class Inputs(NamedTuple):
     """Features of the nodes `(..., N, 6)`."""
     summary: Tensor | None = None
     """Features of the whole graph `(..., F)`."""
+    sizes: Tensor | None = None
+    """Multiply-adds and bytes of the layers of whole networks `(..., N, 2)`, in units of a typical network's."""
 
     def rows(self, index: Tensor) -> Inputs:
         """Picks graphs along the first dimension; an index `(E, b)` gives each member its own batch."""

@@ -1,12 +1,7 @@
-"""Latency as a sum over layers: each layer's cost is what its arithmetic and its memory traffic take.
+"""Latency as a sum over layers, whose rates (`roofline`) a small network gives.
 
-    y = sum_i ( macs_i exp(a_i) + bytes_i exp(b_i) + exp(c_i) ) + exp(d)
-
-A small network reads a layer's attributes and which operations come just before and after it (what a compiler fuses)
-and gives (a, b, c): how far from its best speed the device computes and moves data for such a layer, and what it costs
-to start it. Rates change little from layer to layer while costs span many orders of magnitude, so that layers larger
-than any in training are extrapolated along the roofline (Williams et al. 2009), and networks of families that no
-training network belongs to are predicted from their layers. An operation never seen is read as the average one.
+It reads a layer's attributes and which operations come just before and after it: what a compiler fuses. An operation
+never seen is read as the average one.
 
 Shapes: E ensemble members, B graphs, N nodes, V operations.
 """
@@ -23,24 +18,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasx.predictors.edges import node_sums
 from nasx.predictors.fitted_network import Links, TorchConfig
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Linear
 from nasx.predictors.preset_predictor import PresetPredictor
+from nasx.predictors.roofline import RATES, Roofline
 from nasx.search_spaces.errors import UsageError
-
-COSTS = 2
-"""Numbers that nodes begin with: multiply-adds and bytes, in units of a typical network's."""
-_START = (1.0, 1.0, 4.0)
-_STEEPEST = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCostsConfig(TorchConfig):
     """The network and its training."""
 
-    reads_costs: ClassVar[bool] = True
     width: int = 128
     layers: int = 2
     """Hidden layers."""
@@ -58,13 +47,12 @@ class LayerCostsConfig(TorchConfig):
 
 
 class LayerCostsNetwork(nn.Module):
-    """Attributes to costs of layers, added up: graphs to positive scores.
+    """Attributes to rates of layers to positive scores.
 
     >>> config = LayerCostsConfig(members=2, width=16, node_attributes="log")
     >>> network = LayerCostsNetwork(config, operations=3, node_features=5)
-    >>> nodes = torch.cat([torch.ones(1, 4, 7, COSTS), torch.zeros(1, 4, 7, 5)], dim=-1)
-    >>> graphs = Inputs(torch.zeros(1, 4, 7, dtype=torch.long), torch.zeros(1, 4, 0, 0), torch.ones(1, 4, 7), nodes)
-    >>> network(graphs).shape
+    >>> codes, mask, nodes, sizes = (torch.zeros(1, 4, 7, *shape) for shape in ((), (), (5,), (2,)))
+    >>> network(Inputs(codes.long(), torch.zeros(1, 4, 0, 0), mask, nodes, sizes=sizes)).shape
     torch.Size([2, 4])
     """
 
@@ -74,33 +62,20 @@ class LayerCostsNetwork(nn.Module):
         members, width, features = config.members, config.width, operations + node_features
         sizes = [features, *[width] * config.layers]
         self.hidden = nn.ModuleList(Linear(members, before, after) for before, after in pairwise(sizes))
-        self.rates = Linear(members, width, 3)
-        self.direct = Linear(members, features, 3)
-        self.constant = nn.Parameter(torch.full((members, 1), -3.0))
-        for layer in (self.rates, self.direct):
-            for value in layer.parameters():
-                nn.init.zeros_(value)
-        self.start: Tensor
-        self.register_buffer("start", torch.tensor(_START), persistent=False)
-
-    def costs(self, graphs: Inputs) -> Tensor:
-        """What each layer takes, `(E, B, N)`; 0 where padded."""
-        assert graphs.nodes is not None
-        members = self.config.members
-        sizes, attributes = graphs.nodes[..., :COSTS], graphs.nodes[..., COSTS:]
-        one_hot = F.one_hot(graphs.codes, self.operations).to(attributes.dtype)
-        x = torch.cat([one_hot, attributes], dim=-1).expand(members, -1, -1, -1)
-        h = x
-        for layer in self.hidden:
-            h = F.dropout(F.silu(layer(h)), self.config.dropout, self.training)
-        rates = self.rates(h) + self.direct(x)
-        rates = torch.exp(_STEEPEST * torch.tanh(rates / _STEEPEST) - self.start)
-        computed_and_moved = (rates[..., :COSTS] * sizes).sum(-1)
-        return (computed_and_moved + rates[..., COSTS]) * graphs.mask
+        self.roofline = Roofline(members, width)
+        self.direct = Linear(members, features, RATES)
+        for value in self.direct.parameters():
+            nn.init.zeros_(value)
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
-        return node_sums(self.costs(graphs).unsqueeze(-1), graphs).squeeze(-1) + self.constant.exp()
+        assert graphs.nodes is not None
+        one_hot = F.one_hot(graphs.codes, self.operations).to(graphs.nodes.dtype)
+        x = torch.cat([one_hot, graphs.nodes], dim=-1).expand(self.config.members, -1, -1, -1)
+        h = x
+        for layer in self.hidden:
+            h = F.dropout(F.silu(layer(h)), self.config.dropout, self.training)
+        return self.roofline(h, graphs, self.direct(x))  # type: ignore[no-any-return]
 
 
 DEFAULT = LayerCostsConfig(
@@ -143,13 +118,13 @@ class LayerCosts(PresetPredictor):
 
     def _build(self, config: LayerCostsConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         assert inputs.nodes is not None
-        return LayerCostsNetwork(config, len(vocabulary), inputs.nodes.shape[-1] - COSTS)
+        return LayerCostsNetwork(config, len(vocabulary), inputs.nodes.shape[-1])
 
     def _finish(self, network: nn.Module, graphs: Any) -> None:
         """Gives an operation that no training graph has the average name: the seen ones, each as often as it occurs."""
         assert isinstance(network, LayerCostsNetwork)
         counts = np.bincount(graphs.operations, minlength=network.operations)
-        device = network.constant.device
+        device = network.roofline.constant.device
         shares = torch.tensor(counts / counts.sum(), dtype=torch.float32, device=device)
         unseen = torch.tensor(np.flatnonzero(counts == 0), device=device)
         with torch.no_grad():

@@ -40,7 +40,7 @@ ONE_HOT = 32
 _NNLP_CENTRE = np.array([12.25, 286.96, 32.62, 31.80])
 _NNLP_SPAN = np.array([1024.0, 2496.0, 256.0, 256.0])
 
-COSTS = ("macs", "memory_bytes")
+SIZES = ("macs", "memory_bytes")
 BLOCKS = (4, 8, 16, 32)
 _LOGS = ("macs", "parameters", "memory_bytes", "output_1", "output_2", "kernel_height", "stride_height", "groups")
 _FARTHEST = 6.0  # standard deviations
@@ -79,7 +79,7 @@ class LayerEncoder:
         if kind != "log":
             return cls(kind)
         some = graphs[np.unique(np.linspace(0, len(graphs) - 1, most).astype(np.int64))]
-        typical = [np.exp(np.log1p(summed(some, node_column(some, name))).mean()) for name in COSTS]
+        typical = [np.exp(np.log1p(summed(some, node_column(some, name))).mean()) for name in SIZES]
         return cls(kind, (_scale(_log_nodes(some)), _scale(_log_whole(some)), np.array(typical, dtype=np.float32)))
 
     def nodes(self, graphs: PackedGraphs) -> Array:
@@ -106,10 +106,16 @@ class LayerEncoder:
         static = np.stack(columns, axis=1)
         return _waves(static) if self.kind == "published" else np.nan_to_num(static).astype(np.float32)
 
-    def costs(self, graphs: PackedGraphs) -> NDArray[np.float64]:
+    @property
+    def knows_sizes(self) -> bool:
+        """Whether `sizes` can be asked for."""
+        return self.scales is not None
+
+    def sizes(self, graphs: PackedGraphs) -> Array:
         """Multiply-adds and bytes of each node, `(M, 2)`, in those of a typical network; 0 where nothing is known."""
         assert self.scales is not None
-        return np.stack([node_column(graphs, name) for name in COSTS], axis=1) / self.scales[2]
+        columns = np.stack([node_column(graphs, name) for name in SIZES], axis=1)
+        return (columns / self.scales[2]).astype(np.float32)  # type: ignore[no-any-return]
 
     def state(self) -> tuple[str, dict[str, NDArray[Any]]]:
         """The kind, and arrays."""

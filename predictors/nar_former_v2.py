@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from nasx.predictors.edges import EdgeList, node_sums
 from nasx.predictors.inputs import Inputs
 from nasx.predictors.layers import Dropout, Embedding, GroupLinear, LayerNorm, Linear, lecun_initialisation
+from nasx.predictors.roofline import Roofline
 from nasx.search_spaces.errors import UsageError
 from nasx.search_spaces.tokenizer import frequency_encoding
 
@@ -56,8 +57,9 @@ class NetworkConfig:
     """Type-aware enhancement (11) before the attention; without: a row of the published ablation (table 5)."""
     unit_norm: bool = True
     """Divide nodes by their L2 norm (published), or by their root mean square, sqrt(width) times less."""
-    readout: Literal["mean", "sum"] = "mean"
-    """How the nodes of a block's output become one vector before the blocks are fused."""
+    readout: Literal["mean", "sum", "roofline"] = "mean"
+    """How the nodes of a block's output become one vector before the blocks are fused; "roofline": the last block's
+    nodes give rates of layers, whose costs are added up in place of a head (`roofline`)."""
     readout_gain: float = 1.0
     """Factor on that vector: sums of hundreds of nodes are too large to start from."""
     fused: bool = True
@@ -136,13 +138,16 @@ class NARFormerV2Network(nn.Module):
             features += node_features
         self.blocks = nn.ModuleList(Block(config, features if k == 0 else width) for k in range(config.blocks))
         self.fusion = Fusion(members, config.blocks, width) if config.fused else None
-        self.head = Head(config, summary_features)
+        roofline = config.readout == "roofline"
+        self.head = Roofline(members, width) if roofline else Head(config, summary_features)
         if config.initialisation == "lecun":
             lecun_initialisation(self)
         with torch.no_grad():
             for layer in self.modules():
                 if isinstance(layer, GraphAttention):
                     layer.aggregate.weight.mul_(config.neighbour_gain)
+                if isinstance(layer, Roofline):
+                    layer.rates.weight.zero_()  # layers begin with equal rates
 
     def forward(self, graphs: Inputs) -> Tensor:
         """Scores graphs: `(E, B)`."""
@@ -160,6 +165,8 @@ class NARFormerV2Network(nn.Module):
             h = block(h, graphs.adjacency, pairs)
             pooled = node_sums(h, graphs)  # (E, B, d)
             outputs.append(pooled / counts if self.config.readout == "mean" else pooled)
+        if isinstance(self.head, Roofline):
+            return self.head(h, graphs)  # type: ignore[no-any-return]
         fused = outputs[-1] if self.fusion is None else self.fusion(torch.stack(outputs, dim=-2))
         return self.head(fused, graphs.summary)
 

@@ -35,7 +35,6 @@ class NetworkInputs:
         device: Where tensors go.
         links: How the model reads edges: "dense", as matrices of padded graphs; "edges", as `EdgeList`, nodes in one
             row; "none": the same without edges.
-        costs: Whether nodes begin with their multiply-adds and bytes, as they are.
         nodes: Nodes that are computed together.
     """
 
@@ -43,7 +42,6 @@ class NetworkInputs:
     encoder: LayerEncoder
     device: torch.device
     links: Links = "dense"
-    costs: bool = False
     nodes: int = NODES_A_BUCKET
 
     def rows(self, index: Tensor) -> list[tuple[Tensor, Inputs]]:
@@ -61,20 +59,19 @@ class NetworkInputs:
 
     def inputs(self, graphs: PackedGraphs) -> Inputs:
         """Graphs of one part, with a member dimension of 1 in front."""
-        nodes = self.encoder.nodes(graphs)
-        if self.costs:
-            nodes = np.concatenate([self.encoder.costs(graphs).astype(np.float32), nodes], axis=1)
-        codes, summary = graphs.operations.astype(np.int64), torch.from_numpy(self.encoder.whole(graphs)).unsqueeze(0)
+        of_nodes: list[NDArray[Any]] = [graphs.operations.astype(np.int64), self.encoder.nodes(graphs)]
+        if self.encoder.knows_sizes:
+            of_nodes.append(self.encoder.sizes(graphs))
         edges: Any
         if self.links == "dense":
             mask = np.arange(max(graphs.max_nodes, 1)) < graphs.num_nodes[:, None]
-            codes, nodes, edges = _padded(codes, mask), _padded(nodes, mask), self._matrices(graphs, mask.shape[1])
+            of_nodes, edges = [_padded(values, mask) for values in of_nodes], self._matrices(graphs, mask.shape[1])
         else:
-            mask, edges = np.ones((1, len(codes)), dtype=bool), self._edge_list(graphs)
-            codes, nodes = codes[None], nodes[None]
-        parts = (codes, mask.astype(np.float32), nodes)
-        on_device = [torch.from_numpy(part).unsqueeze(0).to(self.device) for part in parts]
-        return Inputs(on_device[0], edges, on_device[1], on_device[2], summary.to(self.device))
+            mask, edges = np.ones((1, len(graphs.operations)), dtype=bool), self._edge_list(graphs)
+            of_nodes = [values[None] for values in of_nodes]
+        parts = (*of_nodes, mask.astype(np.float32), self.encoder.whole(graphs))
+        codes, nodes, *sizes, present, summary = (torch.from_numpy(x).unsqueeze(0).to(self.device) for x in parts)
+        return Inputs(codes, edges, present, nodes, summary, *sizes)
 
     def _matrices(self, graphs: PackedGraphs, width: int) -> Tensor:
         adjacency = np.zeros((1, len(graphs), width, width), dtype=np.float32)

@@ -26,7 +26,7 @@ from nasx.predictors.layers import Embedding, LayerNorm, Linear
 from nasx.predictors.nar_former_v2 import Head, network_config
 from nasx.predictors.preset_predictor import PresetPredictor
 from nasx.predictors.presets import DEFAULT as NAR_FORMER_V2
-from nasx.predictors.presets import NETWORK as NAR_FORMER_V2_NETWORK
+from nasx.predictors.roofline import Roofline
 from nasx.search_spaces.batch import GraphBatch
 from nasx.search_spaces.errors import UsageError
 
@@ -53,10 +53,10 @@ class NNFormerConfig(TorchConfig):
     globally. "graph": only what has a common neighbour in the graph itself, as the paper describes."""
     offset: float = 0.5
     """Added to the output (released code)."""
-    readout: Literal["linear", "sum"] = "linear"
-    """A linear map of the class token or the nodes' mean; or, for latencies of whole networks, the sum over the nodes
-    and features of the whole graph through the head of NAR-Former V2. Cells' own features, where they are read, join
-    the class token or the mean through the small head of the default NAR-Former V2."""
+    readout: Literal["linear", "roofline"] = "linear"
+    """A linear map of the class token or the nodes' mean; or, for latencies of whole networks, costs of the layers
+    added up (`roofline`). Cells' own features, where they are read, join the class token or the mean through the small
+    head of the default NAR-Former V2."""
 
     @property
     def links(self) -> Links:
@@ -96,9 +96,10 @@ class NNFormerNetwork(nn.Module):
         self.blocks = nn.ModuleList(NNFormerBlock(config) for _ in range(config.blocks))
         self.norm = LayerNorm(members, width)
         self.head: nn.Module
-        if summary_features or config.readout == "sum":
-            like = NAR_FORMER_V2_NETWORK if config.readout == "sum" else NAR_FORMER_V2
-            head = dataclasses.replace(network_config(like), members=members, width=width, groups=1)
+        if config.readout == "roofline":
+            self.head = Roofline(members, width)
+        elif summary_features:
+            head = dataclasses.replace(network_config(NAR_FORMER_V2), members=members, width=width, groups=1)
             self.head = Head(head, summary_features)
         else:
             self.head = Linear(members, width, 1)
@@ -134,8 +135,8 @@ class NNFormerNetwork(nn.Module):
         for block in self.blocks:
             h = block(h, adjacency, allowed)
         h = self.norm(h)
-        if self.config.readout == "sum":
-            return self.head(node_sums(h, graphs), graphs.summary)  # type: ignore[no-any-return]
+        if self.config.readout == "roofline":
+            return self.head(h, graphs)  # type: ignore[no-any-return]
         if self.config.special_tokens:
             pooled = h[:, :, 0]
         else:
@@ -237,7 +238,7 @@ NETWORK = NNFormerConfig(
     dropout=0.0,
     special_tokens=False,
     siblings="graph",
-    readout="sum",
+    readout="roofline",
     losses={"relative_log": 1.0},
     consistency=0.0,
     target_scaling="geometric",
@@ -320,7 +321,7 @@ class NNFormer(PresetPredictor):
 
     def _build(self, config: NNFormerConfig, vocabulary: tuple[str, ...], inputs: Inputs) -> nn.Module:
         nodes, summary = (0 if part is None else part.shape[-1] for part in (inputs.nodes, inputs.summary))
-        if config.node_attributes != "none" and config.readout == "linear":
+        if config.node_attributes != "none":
             summary = 0
         return NNFormerNetwork(config, len(vocabulary), nodes, summary)
 

@@ -44,7 +44,7 @@ NETWORK = NARFormerV2Config(
     node_attributes="log",
     tokens="learned",
     directions="both",
-    readout="sum",
+    readout="roofline",
     readout_gain=1 / 64,
     fused=False,
     blocks=2,
@@ -73,8 +73,9 @@ NETWORK = NARFormerV2Config(
     min_steps=1000,
     batch_size=32,
 )
-"""Quick on whole networks: attributes as logarithms, both directions, the logarithm of the ratio. With the published
--logsigmoid of a head on the plain sum, some fits end at zero for every network."""
+"""Quick on whole networks: attributes as logarithms, both directions, costs of the layers added up, the logarithm of
+the ratio. The head is for `readout="sum"`: with the published -logsigmoid on the plain sum, some fits end at zero for
+every network."""
 
 DEFAULT = NARFormerV2Config(
     pruned=True,

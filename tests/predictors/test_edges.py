@@ -46,7 +46,7 @@ def test_nn_former_reads_lists_of_edges_as_it_reads_matrices(heads: int) -> None
     """Scores and gradients; the second graph has nodes without edges, the first one with several common neighbours."""
     torch.manual_seed(0)
     config = NNFormerConfig(
-        members=2, blocks=2, width=16, heads=heads, special_tokens=False, siblings="graph", readout="sum", dropout=0.0
+        members=2, blocks=2, width=16, heads=heads, special_tokens=False, siblings="graph", dropout=0.0
     )
     network = NNFormerNetwork(config, operations=3)
     adjacency = (torch.rand(1, 3, 7, 7) < 0.5).float().triu(1)

@@ -55,7 +55,7 @@ def test_logarithms_are_standardised_and_stay_inside_what_was_seen() -> None:
     assert abs(macs.std() - 1) < 1e-5
     beyond = PackedGraphs.from_graphs([chain((3, 1e15, 8)), chain((3, 0, 8))])
     assert np.allclose(encoder.nodes(beyond)[:, 0], [macs.max(), macs.min()])
-    assert np.isclose(encoder.costs(beyond)[0, 0], 1e15 / encoder.scales[2][0])  # type: ignore[index]
+    assert np.isclose(encoder.sizes(beyond)[0, 0], 1e15 / encoder.scales[2][0])  # type: ignore[index]
 
 
 def test_neighbours_are_counted_up_to_two() -> None:
