@@ -250,8 +250,7 @@ NETWORK = NNFormerConfig(
     min_steps=1000,
     batch_size=32,
 )
-"""Attributes, readout and training of nar-former-v2:network. The published logarithm of a sigmoid with a squared
-relative error starts so far off the sums of hundreds of nodes that nothing is learned."""
+"""Attributes, readout and training of nar-former-v2:network; this configuration is ours."""
 
 DEFAULT = NNFormerConfig(
     pruned=True,
@@ -288,7 +287,7 @@ class NNFormer(PresetPredictor):
     parameters, class and depth token, hours on a CPU; without its moving average of the weights, and its learning
     rate falls to 0 instead of a tenth); "described" (the same with sibling masks of the graph alone, as the paper
     describes them: the released ones are full); "network" (latencies of whole networks: two narrow blocks with those
-    masks; attributes of layers, sum over the nodes, head and training are those of nar-former-v2:network).
+    masks; attributes and costs of layers and training are those of nar-former-v2:network).
 
     Args:
         preset: "default", "features", "paper", "described" or "network".
