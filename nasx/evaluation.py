@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -251,6 +252,7 @@ def _outcomes(jobs: Iterable[_Job], count: int, n_jobs: int, backend: str) -> It
             warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed", UserWarning)
             with deaf_children():  # which this process ends; by themselves they would complain
                 outcomes = Parallel(return_as="generator_unordered")(tasks)
+                time.sleep(0.1)  # loky's thread takes the tasks; workers that end before it did let it fail (KeyError)
             yield from outcomes
             return
         # ray's backend gives lists only: so many at a time, lest any be lost

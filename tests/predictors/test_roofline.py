@@ -35,7 +35,7 @@ def test_the_equation_node_by_node() -> None:
                 macs, size = sizes[0, graph, node].tolist()
                 cost = macs * math.exp(a - 1) + size * math.exp(b - 1) + math.exp(c - 4)
                 total += cost * float(mask[0, graph, node])
-            assert math.isclose(float(scores[member, graph]), total, rel_tol=1e-5)
+            assert math.isclose(scores[member, graph].item(), total, rel_tol=1e-5)
 
 
 def convolutions(layers: int, channels: int) -> Graph:
