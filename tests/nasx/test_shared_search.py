@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 SPACE = NASBench201()
 BUDGET = 16
 
-# Imports once, then forks the workers. Every call of the objective is a line "worker architecture" in a file.
+# Imports once, then forks the workers. Every call of the objective is a line "worker architecture" in a file; nobody
+# goes on before all have one. With `stuck`, the first worker at a third evaluation (there is one: 16 by 4) stays there.
 _WORKERS = """
-    import os, sys, time
+    import contextlib, os, sys, time
     import optuna, psycopg, sqlalchemy
     from nasx.search_loop import search
 
     storage, calls = sys.argv[1:3]
-    stuck, count, pause = int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+    stuck, count, pause = sys.argv[3] == "True", int(sys.argv[4]), float(sys.argv[5])
 
     def work(number):
         done = 0
@@ -42,9 +43,12 @@ _WORKERS = """
             done += 1
             with open(calls, "a") as file:
                 file.write(f"{number} {'.'.join(cell)}" + chr(10))
-            if number == stuck and done == 3:
-                open(calls + ".stuck", "w").write(str(os.getpid()))
-                time.sleep(600)
+            while done == 1 and len({line.split()[0] for line in open(calls)}) < count:
+                time.sleep(0.01)
+            if stuck and done == 3:
+                with contextlib.suppress(FileExistsError), open(calls + ".stuck", "x") as file:
+                    print(os.getpid(), number, file=file, flush=True)
+                    time.sleep(600)
             time.sleep(pause)
             return cell.count("nor_conv_3x3") + 0.1 * cell.count("none")
 
@@ -70,7 +74,7 @@ _WORKERS = """
 """
 
 
-def _start(tmp_path: Path, storage: str, *, stuck: int, count: int, pause: float) -> subprocess.Popen[str]:
+def _start(tmp_path: Path, storage: str, *, stuck: bool, count: int, pause: float) -> subprocess.Popen[str]:
     script = textwrap.dedent(_WORKERS).replace("BUDGET", str(BUDGET))
     arguments = [storage, tmp_path / "calls", stuck, count, pause]
     return subprocess.Popen(
@@ -121,18 +125,19 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_nothing_is_evaluated_twice(storage: str, tmp_path: Path) -> None:
-    workers = _start(tmp_path, storage, stuck=0, count=4, pause=0.2)
+    workers = _start(tmp_path, storage, stuck=True, count=4, pause=0.2)
     marker = tmp_path / "calls.stuck"
     _until(lambda: marker.exists() and marker.read_text() != "", workers)
-    os.kill(int(marker.read_text()), signal.SIGKILL)
+    pid, stuck = map(int, marker.read_text().split())
+    os.kill(pid, signal.SIGKILL)
     out, errors = workers.communicate(timeout=180)
-    assert out.split() == [str(-signal.SIGKILL), "0", "0", "0"], errors
+    assert out.split() == [str(-signal.SIGKILL) if number == stuck else "0" for number in range(4)], errors
 
     complete = _complete(storage)
     keys = [trial.user_attrs["key"] for trial in complete]
     assert len(keys) == len(set(keys)) == BUDGET
     calls = _calls(tmp_path)
-    left = [cell for number, cell in calls if number == "0"][-1]
+    left = [cell for number, cell in calls if int(number) == stuck][-1]
     times = collections.Counter(cell for _, cell in calls)
     assert times.pop(left) == 2  # the killed worker's, taken up by another
     assert set(times.values()) == {1}
@@ -149,7 +154,7 @@ def test_a_database_that_goes_away_is_waited_for(postgres: Any, tmp_path: Path) 
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
-    workers = _start(tmp_path, url, stuck=-1, count=2, pause=0.2)
+    workers = _start(tmp_path, url, stuck=False, count=2, pause=0.2)
     _until(lambda: len(_calls(tmp_path)) >= 6, workers)
     postgres.stop()
     time.sleep(10)
