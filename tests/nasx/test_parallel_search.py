@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -34,20 +35,15 @@ def parallel(objective: Any = convolutions, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("predictor", [None, TREES], ids=["alone", "trees"])
 def test_every_worker_is_busy_and_no_architecture_comes_twice(predictor: Any) -> None:
-    together, most, lock = 0, 0, threading.Lock()
+    calls, together = itertools.count(), threading.Barrier(4, timeout=60)
 
     def objective(cell: tuple[str, ...]) -> float:
-        nonlocal together, most
-        with lock:
-            together += 1
-            most = max(most, together)
-        time.sleep(0.02)
-        with lock:
-            together -= 1
+        if next(calls) < 4:
+            together.wait()
         return convolutions(cell)
 
     result = parallel(objective, predictor=predictor)
-    assert most == 4
+    assert not together.broken
     assert result.evaluations == 24
     assert result.history["architecture"].is_unique
     assert len({evaluation.key for evaluation in result.evaluations_list}) == 24
