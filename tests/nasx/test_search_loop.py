@@ -167,10 +167,10 @@ def test_a_killed_search_resumes_to_the_same_history(tmp_path: Path, guided: boo
         evaluated.append(cell)
         return convolutions(cell)
 
-    resumed = search(
-        SPACE, objective, predictor=predictor, budget=24, initial=8, batch=8, seed=0, storage=journal, resume=True
-    )
-    undisturbed = search(SPACE, convolutions, predictor=predictor, budget=24, initial=8, batch=8, seed=0)
+    settings: dict[str, Any] = {"predictor": predictor, "budget": 24, "initial": 8, "batch": 8, "seed": 0}
+    with pytest.warns(UserWarning, match="a process ended while it evaluated"):
+        resumed = search(SPACE, objective, **settings, storage=journal, resume=True)
+    undisturbed = search(SPACE, convolutions, **settings)
     assert resumed.history.equals(undisturbed.history)
     assert resumed.duplicates_avoided == undisturbed.duplicates_avoided
     assert len(evaluated) == 24 - (kill_at - 1)
