@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -88,6 +88,9 @@ def _seconds(result: SearchResult) -> str:
     return f"{result.fit_seconds:.1f} / {result.score_seconds:.1f} / {rest:.1f}"
 
 
+_DETAILED = 4
+"""Up to so many predictors and training sizes, the screen shows every repeat and metric."""
+
 _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
     ("best value found", lambda r: f"{r.best_value:.6g}"),
     ("found at evaluation", lambda r: f"{int(np.argmax(r.best_so_far == r.best_value)) + 1}"),
@@ -105,14 +108,7 @@ _ROWS: Sequence[tuple[str, Callable[[SearchResult], str]]] = (
 
 
 def show_evaluation(report: EvaluationReport) -> None:
-    """Prints every repeat of an evaluation, each metric as mean and deviation, the split and the noise ceiling."""
-    from nasx.family_report import METRICS
-
-    shown = {
-        "seed": "seed", "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
-        "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
-    }  # fmt: skip
-    tested_on = report.config.get("tested_on", "unseen architectures")
+    """Prints what an evaluation found: all repeats and metrics of a small one, Kendall's tau of a large one."""
     for benchmark in report.config["benchmarks"]:
         one = report.only(benchmark)
         if not len(one):
@@ -120,29 +116,65 @@ def show_evaluation(report: EvaluationReport) -> None:
         if len(report.config["benchmarks"]) > 1:
             screen.rule(benchmark, align="left")
         table = one.table()
-        for (predictor, size), cells in one.families().groupby(["predictor", "train_size"], sort=False):
-            known = {"family": "family", "test_rows": "tested"} | {m: t for m, t in METRICS.items() if m in cells}
-            title = f"{predictor}, {size:,} trained on, tested on {tested_on}"
-            show_table(cells[list(known)].rename(columns=known), title)
-        for (predictor, size), rows in (
-            [] if "family" in table else table.groupby(["predictor", "train_size"], sort=False)
-        ):
-            cells = rows[list(shown)].rename(columns=shown)
-            if len(report.config["seeds"]) == 1:
-                cells = cells.drop(columns="seed")
-            show_table(cells, f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {tested_on}")
-        for predictor in dict.fromkeys(table["predictor"]):
-            show_table(one.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
+        settings = table.groupby(["predictor", "train_size"], sort=False)
+        if "family" in table:
+            _show_families(one)
+        elif len(settings) <= _DETAILED:
+            _show_repeats(one, settings)
+        else:
+            _show_comparison(one)
+        if "family" in table or len(settings) <= _DETAILED:
+            for predictor in dict.fromkeys(table["predictor"]):
+                show_table(one.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
         if one.ceiling is not None:
             screen.print(str(one.ceiling), soft_wrap=True, markup=False)
     screen.print(f"split: {report.config.get('protocol', '')}", soft_wrap=True, markup=False)
 
 
+def _show_comparison(report: EvaluationReport) -> None:
+    """One row a predictor, one column a training size, the literature below."""
+    import pandas as pd
+
+    from nasx.report import compare_reports
+
+    for comparison in compare_reports([report]):
+        heading, *rows = comparison.table()
+        title = f"Kendall's tau, {comparison.title}; every repeat and metric is in the files of --out"
+        show_table(pd.DataFrame(rows, columns=heading), title)
+
+
+def _show_families(report: EvaluationReport) -> None:
+    """The metrics of each family of networks."""
+    from nasx.family_report import METRICS
+
+    for (predictor, size), cells in report.families().groupby(["predictor", "train_size"], sort=False):
+        known = {"family": "family", "test_rows": "tested"} | {m: t for m, t in METRICS.items() if m in cells}
+        title = f"{predictor}, {size:,} trained on, tested on {_tested_on(report)}"
+        show_table(cells[list(known)].rename(columns=known), title)
+
+
+def _show_repeats(report: EvaluationReport, settings: Iterable[tuple[Any, pd.DataFrame]]) -> None:
+    """The repeats of each predictor and training size."""
+    shown = {
+        "seed": "seed", "repeat": "repeat", "kendall_tau": "tau", "spearman": "Spearman", "pearson": "Pearson",
+        "tau_top_5_percent": "tau top 5%", "fit_seconds": "fit s", "score_seconds": "score s",
+    }  # fmt: skip
+    if len(report.config["seeds"]) == 1:
+        del shown["seed"]
+    for (predictor, size), rows in settings:
+        title = f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {_tested_on(report)}"
+        show_table(rows[list(shown)].rename(columns=shown), title)
+
+
+def _tested_on(report: EvaluationReport) -> str:
+    return str(report.config.get("tested_on", "unseen architectures"))
+
+
 def show_table(frame: pd.DataFrame, title: str) -> None:
-    """Prints a DataFrame, numbers to the right."""
+    """Prints a DataFrame, numbers to the right; where it is tight, names go on in the next line."""
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(frame.columns):
-        table.add_column(str(name), justify="left" if place == 0 else "right")
+        table.add_column(str(name), justify="left" if place == 0 else "right", overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
     screen.print(table)

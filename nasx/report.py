@@ -71,13 +71,20 @@ def compare(folders: Sequence[str | Path]) -> list[Comparison]:
         UsageError: No folder is given, or one holds no evaluation.
         NasxError: One is damaged.
     """
-    import pandas as pd
-
     if not folders:
         raise UsageError("give at least one folder that nasx evaluate --out has written")
+    comparisons = compare_reports([EvaluationReport.load(Path(folder)) for folder in folders])
+    if not comparisons:
+        raise UsageError("the folders hold no finished repeat; let nasx evaluate finish at least one")
+    return comparisons
+
+
+def compare_reports(reports: Sequence[EvaluationReport]) -> list[Comparison]:
+    """Sorts evaluations into comparisons, one a benchmark and protocol; none where no repeat is finished."""
+    import pandas as pd
+
     found: dict[str, list[tuple[dict[str, Any], EvaluationReport]]] = {}
-    for folder in folders:
-        report = EvaluationReport.load(Path(folder))
+    for report in reports:
         for benchmark, described in report.config["benchmarks"].items():
             one = report.only(benchmark)
             if len(one):
@@ -103,8 +110,6 @@ def compare(folders: Sequence[str | Path]) -> list[Comparison]:
                 metric=parts[0][0]["target"],
             )
         )
-    if not comparisons:
-        raise UsageError("the folders hold no finished repeat; let nasx evaluate finish at least one")
     return comparisons
 
 

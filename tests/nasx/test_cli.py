@@ -100,6 +100,17 @@ def test_evaluate_prints_and_writes_tables(table: Path, tmp_path: Path, capsys: 
     assert len(pd.read_csv(tmp_path / "evaluation" / "evaluation.csv")) == 4
 
 
+def test_a_large_grid_is_one_table_on_the_screen(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = [word for size in (20, 30, 40, 50, 60) for word in ("--train-size", size)]
+    fixed = ["--benchmark", table, "--space", "nasbench201", "--target", "accuracy", "--predictor", "trees"]
+    assert nasx("evaluate", *fixed, *sizes, "--repeats", 1) == 0
+    out = capsys.readouterr().out
+    assert out.count("trees") == 1
+    assert "fit at the" in out
+    assert "precision" not in out
+    assert "perfect predictor" in out
+
+
 def test_evaluate_by_a_named_split(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fixed = ["--benchmark", table, "--space", "nasbench201", "--target", "accuracy", "--predictor", "trees"]
     rest = ["--train-size", "50", "--repeats", 1, "--split", "prefix", "--validation-size", 20, "--out", tmp_path / "p"]
