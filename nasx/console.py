@@ -119,13 +119,12 @@ def show_evaluation(report: EvaluationReport) -> None:
         settings = table.groupby(["predictor", "train_size"], sort=False)
         if "family" in table:
             _show_families(one)
+            _show_means(one)
         elif len(settings) <= _DETAILED:
             _show_repeats(one, settings)
+            _show_means(one)
         else:
             _show_comparison(one)
-        if "family" in table or len(settings) <= _DETAILED:
-            for predictor in dict.fromkeys(table["predictor"]):
-                show_table(one.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
         if one.ceiling is not None:
             screen.print(str(one.ceiling), soft_wrap=True, markup=False)
     screen.print(f"split: {report.config.get('protocol', '')}", soft_wrap=True, markup=False)
@@ -164,6 +163,13 @@ def _show_repeats(report: EvaluationReport, settings: Iterable[tuple[Any, pd.Dat
     for (predictor, size), rows in settings:
         title = f"{predictor}, {size:,} trained on, {rows['test_rows'].iloc[0]:,} ranked: {_tested_on(report)}"
         show_table(rows[list(shown)].rename(columns=shown), title)
+
+
+def _show_means(report: EvaluationReport) -> None:
+    """Every metric as mean and deviation over the repeats, a table a predictor."""
+    (benchmark,) = report.config["benchmarks"]
+    for predictor in dict.fromkeys(report.table()["predictor"]):
+        show_table(report.overview(benchmark, predictor), f"{predictor}: mean ± standard deviation")
 
 
 def _tested_on(report: EvaluationReport) -> str:
