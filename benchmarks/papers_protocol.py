@@ -7,7 +7,7 @@
 
 Three repeats that differ by the predictor's seed; slow presets make fewer epochs than published (EPOCHS). Writes what
 ``nasx evaluate --out`` writes and prints the table of docs/results.md. What the folder holds is not run again;
-one core needs six hours for all of NAS-Bench-201 and four for NAS-Bench-101. ``--only PRESET`` takes one of them.
+one core needs eight hours for all of NAS-Bench-201 and seven for NAS-Bench-101. ``--only PRESET`` takes one of them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ EPOCHS = {
     "nasbench201": {
         "nar-former-v2": {78: ALL, 156: ALL, 469: ALL, 781: ALL, 1563: ALL},
         "nar-former-v2:paper": {78: 100, 156: 100, 469: 100, 781: 100, 1563: 25},
-        "nn-former:paper": {78: 300, 469: 50},
-        "nar-former-v1:paper": {78: 200, 781: 50},
-        "gcn:paper": {78: ALL, 156: ALL, 469: ALL},
-        "gcn:neural-predictor": {78: ALL, 156: ALL, 469: ALL, 781: ALL},
+        "nn-former:paper": {78: 300, 156: 50, 469: 50, 781: 25, 1563: 12},
+        "nn-former:described": {156: 50},
+        "nar-former-v1:paper": {78: 200, 156: 50, 469: 50, 781: 50, 1563: 12},
+        "gcn:paper": {78: ALL, 156: ALL, 469: ALL, 781: ALL, 1563: 50},
+        "gcn:neural-predictor": {78: ALL, 156: ALL, 469: ALL, 781: ALL, 1563: ALL},
         "tnasp:paper": {78: ALL, 156: ALL, 469: ALL, 781: 50, 1563: 50},
         "gates:paper": {78: ALL, 156: ALL, 469: ALL, 781: ALL, 1563: ALL},
         "nnlp:paper": {78: ALL, 156: ALL, 469: ALL, 781: ALL, 1563: ALL},
@@ -43,13 +44,14 @@ EPOCHS = {
     "nasbench101": {
         "nar-former-v2": {100: ALL, 172: ALL, 424: ALL, 4236: ALL},
         "nar-former-v2:paper": {100: 100, 172: 100, 424: 100, 4236: 10},
-        "nn-former:paper": {100: 300, 424: 50},
-        "nar-former-v1:paper": {100: 200, 424: 50},
-        "gcn:paper": {100: ALL, 172: ALL},
-        "gcn:neural-predictor": {100: ALL, 172: ALL, 424: ALL},
-        "tnasp:paper": {100: ALL, 172: ALL, 424: ALL},
+        "nn-former:paper": {100: 300, 172: 50, 424: 50, 4236: 5},
+        "nn-former:described": {172: 50},
+        "nar-former-v1:paper": {100: 200, 172: 50, 424: 50, 4236: 5},
+        "gcn:paper": {100: ALL, 172: ALL, 424: ALL, 4236: 50},
+        "gcn:neural-predictor": {100: ALL, 172: ALL, 424: ALL, 4236: 50},
+        "tnasp:paper": {100: ALL, 172: ALL, 424: ALL, 4236: 50},
         "gates:paper": {100: ALL, 172: ALL, 424: ALL, 4236: ALL},
-        "nnlp:paper": {100: ALL, 172: ALL, 424: ALL},
+        "nnlp:paper": {100: ALL, 172: ALL, 424: ALL, 4236: ALL},
         "bananas:paper": {100: ALL, 172: ALL, 424: ALL, 4236: ALL},
     },
 }
