@@ -67,10 +67,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    bench = nasx.load_benchmark(arguments.benchmark, space=arguments.space)
     presets = [preset for preset in EPOCHS[arguments.space] if arguments.only in (None, preset)]
     if not presets:
         parser.error(f"--only {arguments.only}: {arguments.space} has {', '.join(EPOCHS[arguments.space])}")
+    bench = nasx.load_benchmark(arguments.benchmark, space=arguments.space)
     for preset in presets:
         for size, epochs in EPOCHS[arguments.space][preset].items():
             report = nasx.evaluate(
